@@ -1,0 +1,266 @@
+import { DurableObject } from "cloudflare:workers";
+import type { AuditEvent } from "../src/audit/event.ts";
+import { inAllowlist } from "../src/base/address.ts";
+import type {
+  CallOutcome,
+  ChargeRequest,
+  ChargeVerdict,
+  DenialReason,
+  EventDraft,
+  TokenObject,
+} from "../src/tokens/charge.ts";
+import { Handover } from "./handover.ts";
+
+/** A slot may be written over once acknowledged and this old: until then a repeated call id finds its verdict. */
+const SLOT_REUSE_MS = 30_000;
+/** More events than this that the ledger has not acknowledged: calls are refused. */
+const MAX_UNACKNOWLEDGED = 4_096;
+const ALARM_MS = 5 * 60_000;
+
+/**
+ * One row per use. The newest slot is the whole state, so that one write records the use, the event and the
+ * acknowledgement of earlier events in one atomic step.
+ */
+interface Slot {
+  readonly seq: number;
+  readonly callId: string;
+  readonly at: number;
+  /** Charged uses so far, this one included (a denial's slot repeats the number). */
+  readonly uses: number;
+  /** The rate's current window: its start and the uses in it. */
+  readonly window: readonly [start: number, count: number];
+  /** The highest epoch a call was decided on. */
+  readonly epoch: number;
+  /** Events up to this sequence are in the ledger. */
+  readonly acknowledged: number;
+  /** When the alarm that was pending at this write goes off. */
+  readonly alarmAt: number;
+  readonly tenantId: string;
+  readonly expiresAt: number;
+  readonly event: AuditEvent;
+  readonly verdict: ChargeVerdict;
+}
+
+const EMPTY = {
+  seq: 0,
+  uses: 0,
+  window: [0, 0] as readonly [number, number],
+  epoch: 0,
+  alarmAt: 0,
+  tenantId: "",
+  expiresAt: 0,
+};
+
+/**
+ * A token's life: revoked, uses, rate, and the audit records not yet handed over. Checks and charges synchronously:
+ * between reading the count and writing it there is no await, and the output gate holds the answer until the row is
+ * durable. So a token with k uses is charged exactly k times under any concurrency, crash or retry.
+ */
+export class ScopedToken extends DurableObject<Env> implements TokenObject {
+  #state: Omit<Slot, "callId" | "at" | "acknowledged" | "event" | "verdict"> = EMPTY;
+  #revoked: boolean;
+  /** Oldest first: where each slot lies, and until when it must stay. */
+  readonly #ring: { index: number; seq: number; at: number; callId: string; verdict: ChargeVerdict }[] = [];
+  readonly #recent = new Map<string, ChargeVerdict>();
+  readonly #denials = new Map<string, { minute: number; repeats: number; draft: EventDraft }>();
+  readonly #handover: Handover;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const slots: [number, Slot][] = [];
+    for (const [key, value] of ctx.storage.kv.list<Slot>({ prefix: "slot:" })) {
+      slots.push([Number(key.slice(5)), value]);
+    }
+    slots.sort(([, a], [, b]) => a.seq - b.seq);
+    const newest = slots.at(-1)?.[1];
+    this.#revoked = ctx.storage.kv.get<number>("revoked") !== undefined;
+    this.#handover = new Handover(
+      (events, redelivery) => this.#ledger().append({ events, redelivery }),
+      newest?.acknowledged ?? 0,
+    );
+    for (const [index, slot] of slots) {
+      this.#ring.push({ index, seq: slot.seq, at: slot.at, callId: slot.callId, verdict: slot.verdict });
+      this.#recent.set(slot.callId, slot.verdict);
+      if (slot.seq > this.#handover.acknowledged) this.#handover.recover(slot.seq, slot.event);
+    }
+    if (newest !== undefined) this.#state = newest;
+  }
+
+  #ledger() {
+    return this.env.AUDIT_LEDGER.get(this.env.AUDIT_LEDGER.idFromName(this.#state.tenantId));
+  }
+
+  async charge(request: ChargeRequest): Promise<ChargeVerdict> {
+    const recorded = this.#recent.get(request.callId);
+    if (recorded !== undefined) return recorded;
+    if (request.epoch < this.#state.epoch) return { kind: "stale", epoch: this.#state.epoch };
+    const now = Date.now();
+    const denied = this.#check(request, now);
+    if (denied !== null) {
+      this.#recordDenial(request, denied.reason, now, denied);
+      return denied;
+    }
+    if (this.#handover.waiting >= MAX_UNACKNOWLEDGED) return { kind: "unrecorded" };
+    const seq = this.#state.seq + 1;
+    const uses = this.#state.uses + 1;
+    const verdict: ChargeVerdict = { kind: "allowed", seq, uses };
+    const window =
+      request.rate === null ? this.#state.window : this.#windowAfter(request.rate.windowSeconds, now);
+    this.#write(request, { seq, uses, window, epoch: request.epoch }, verdict, request.event, now);
+    return verdict;
+  }
+
+  #check(request: ChargeRequest, now: number): Extract<ChargeVerdict, { kind: "denied" }> | null {
+    if (this.#revoked) return { kind: "denied", reason: "revoked" };
+    if (request.expiresAt <= now) return { kind: "denied", reason: "expired" };
+    if (
+      request.ipAllowlist.length > 0 &&
+      (request.ip === null || !inAllowlist(request.ip, request.ipAllowlist))
+    ) {
+      return { kind: "denied", reason: "address" };
+    }
+    if (request.maxUses !== null && this.#state.uses >= request.maxUses)
+      return { kind: "denied", reason: "uses" };
+    if (request.rate !== null) {
+      const [start, count] = this.#windowAfter(request.rate.windowSeconds, now);
+      if (count > request.rate.count) {
+        const retryAfterSeconds = Math.max(
+          1,
+          Math.ceil((start + request.rate.windowSeconds * 1000 - now) / 1000),
+        );
+        return { kind: "denied", reason: "rate", retryAfterSeconds };
+      }
+    }
+    return null;
+  }
+
+  #windowAfter(windowSeconds: number, now: number): readonly [number, number] {
+    const [start, count] = this.#state.window;
+    return now - start < windowSeconds * 1000 ? [start, count + 1] : [now, 1];
+  }
+
+  #write(
+    request: { tokenId: string; tenantId: string; expiresAt: number; callId: string },
+    next: Pick<Slot, "seq" | "uses" | "window" | "epoch">,
+    verdict: ChargeVerdict,
+    draft: EventDraft,
+    now: number,
+  ): void {
+    const { tenantId, expiresAt, callId } = request;
+    const event: AuditEvent = {
+      ...draft,
+      id: `${request.tokenId}.${next.seq}`,
+      timestamp: new Date(now).toISOString(),
+    };
+    let alarmAt = this.#state.alarmAt;
+    if (alarmAt <= now) {
+      alarmAt = Math.min(Math.max(expiresAt, now + 1000), now + ALARM_MS);
+      void this.ctx.storage.setAlarm(alarmAt);
+    }
+    this.#state = { ...next, alarmAt, tenantId, expiresAt };
+    const index = this.#freeIndex(now);
+    const slot: Slot = {
+      ...this.#state,
+      callId,
+      at: now,
+      acknowledged: this.#handover.acknowledged,
+      event,
+      verdict,
+    };
+    this.ctx.storage.kv.put(`slot:${index}`, slot);
+    this.#ring.push({ index, seq: next.seq, at: now, callId, verdict });
+    this.#recent.set(callId, verdict);
+    this.#handover.add(next.seq, event, verdict.kind === "allowed");
+  }
+
+  #freeIndex(now: number): number {
+    const oldest = this.#ring[0];
+    if (oldest === undefined || oldest.seq > this.#handover.acknowledged || now - oldest.at < SLOT_REUSE_MS) {
+      return this.#ring.length;
+    }
+    this.#ring.shift();
+    this.#recent.delete(oldest.callId);
+    return oldest.index;
+  }
+
+  async deny(
+    tokenId: string,
+    tenantId: string,
+    expiresAt: number,
+    reason: string,
+    event: EventDraft,
+  ): Promise<void> {
+    this.#recordDenial({ tokenId, tenantId, expiresAt, event }, reason, Date.now(), {
+      kind: "denied",
+      reason: "revoked",
+    });
+  }
+
+  /** The first of a reason in a minute is written; the others are counted and told when the minute is over. */
+  #recordDenial(
+    request: { tokenId: string; tenantId: string; expiresAt: number; event: EventDraft },
+    reason: DenialReason | string,
+    now: number,
+    verdict: ChargeVerdict,
+  ): void {
+    const minute = Math.floor(now / 60_000);
+    const draft: EventDraft = {
+      ...request.event,
+      event_type: request.event.event_type === "connection.called" ? "connection.denied" : "token.denied",
+      outcome: "denied",
+      context: { ...request.event.context, reason },
+    };
+    const earlier = this.#denials.get(reason);
+    if (earlier?.minute === minute) {
+      earlier.repeats++;
+      return;
+    }
+    if (this.#handover.waiting >= MAX_UNACKNOWLEDGED) return;
+    const repeats = earlier?.repeats ?? 0;
+    this.#denials.set(reason, { minute, repeats: 0, draft });
+    const context = repeats > 0 ? { ...draft.context, repeated_before: repeats } : draft.context;
+    const { uses, window, epoch } = this.#state;
+    this.#write(
+      { ...request, callId: `denial:${reason}:${minute}` },
+      { seq: this.#state.seq + 1, uses, window, epoch },
+      verdict,
+      { ...draft, context },
+      now,
+    );
+  }
+
+  async settle(outcomes: readonly CallOutcome[]): Promise<void> {
+    for (const outcome of outcomes) this.#handover.settle(outcome);
+  }
+
+  async revoke(tenantId: string, expiresAt: number): Promise<void> {
+    if (this.#revoked) return;
+    this.#revoked = true;
+    this.#state = { ...this.#state, tenantId, expiresAt };
+    this.ctx.storage.kv.put("revoked", Date.now());
+  }
+
+  async state(): Promise<{ uses: number; revoked: boolean }> {
+    return { uses: this.#state.uses, revoked: this.#revoked };
+  }
+
+  async close(): Promise<boolean> {
+    if (!(await this.#handover.flush())) return false;
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    return true;
+  }
+
+  /** Catches up after a crash. Runs at least once, maybe twice: the ledger keeps one of each event id. Never throws. */
+  override async alarm(): Promise<void> {
+    try {
+      if (this.#handover.waiting > 0) await this.ctx.storage.setAlarm(Date.now() + ALARM_MS);
+      const done = await this.#handover.flush();
+      if (done && this.#state.expiresAt <= Date.now()) await this.close();
+    } catch (error) {
+      console.error(
+        JSON.stringify({ at: "scoped-token.alarm", error: error instanceof Error ? error.name : "unknown" }),
+      );
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import { mkdir, readFile } from "node:fs/promises";
+import path from "node:path";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+
+/** The repository's root; everything local is relative to it, wherever it is called from. */
+export const ROOT = path.resolve(import.meta.dirname, "..");
+
+/**
+ * Bundles a worker into one ES module at `outfile`, resolving packages as wrangler does for workerd.
+ * Answers with the names it exports (its Durable Object classes among them).
+ */
+export async function bundle(entry: string, outfile: string): Promise<{ exports: string[] }> {
+  await mkdir(path.dirname(outfile), { recursive: true });
+  const result = await build({
+    entryPoints: [entry],
+    outfile,
+    absWorkingDir: ROOT,
+    bundle: true,
+    format: "esm",
+    target: "es2024",
+    conditions: ["workerd", "worker", "browser"],
+    mainFields: ["browser", "module", "main"],
+    external: ["cloudflare:*", "node:*"],
+    define: { "process.env.NODE_ENV": '"production"' },
+    loader: { ".html": "text", ".txt": "text", ".sql": "text" },
+    minifySyntax: true,
+    sourcemap: false,
+    metafile: true,
+    logLevel: "silent",
+  });
+  const output = Object.values(result.metafile.outputs).find((file) => file.entryPoint !== undefined);
+  return { exports: output?.exports ?? [] };
+}
+
+/** `npm run build`: what is deployed, and how large it is (Cloudflare counts the compressed size). */
+if (import.meta.main) {
+  const outfile = path.join(ROOT, "dist/worker.js");
+  await bundle(path.join(ROOT, "src/index.ts"), outfile);
+  const code = await readFile(outfile);
+  const kib = (bytes: number) => `${(bytes / 1024).toFixed(1)} KiB`;
+  console.log(`dist/worker.js  ${kib(code.byteLength)}, gzip ${kib(gzipSync(code).byteLength)}`);
+}

@@ -1,0 +1,56 @@
+import type { Context, MiddlewareHandler } from "hono";
+import { newId } from "../base/ids.ts";
+import { renderProblem, Problem } from "../base/problem.ts";
+import type { Services } from "../services.ts";
+import { BearerAuthentication } from "./authentication.ts";
+import { clientAddress } from "./client-address.ts";
+import type { ApiEnv } from "./context.ts";
+import { failureLine } from "./failures.ts";
+
+/** Gives every request its id, and every answer the headers that keep it out of caches, sniffers and referrers. */
+export const markAnswers: MiddlewareHandler<ApiEnv> = async (c, next) => {
+  c.set("requestId", newId("request"));
+  await next();
+  const { headers } = c.res;
+  headers.set("x-request-id", c.get("requestId"));
+  headers.set("cache-control", "no-store");
+  headers.set("x-content-type-options", "nosniff");
+  headers.set("referrer-policy", "no-referrer");
+};
+
+/** Sets what routes see: the services, the request and who calls. Nobody is looked up until a route asks. */
+export function openServices(makeServices: (c: Context<ApiEnv>) => Services): MiddlewareHandler<ApiEnv> {
+  return async (c, next) => {
+    const { headers } = c.req.raw;
+    const { address, shared } = clientAddress(c.req.raw, c.env.CLIENT_ADDRESS);
+    const request = {
+      requestId: c.get("requestId"),
+      ip: address,
+      userAgent: headers.get("user-agent"),
+      sharedAddress: shared,
+    };
+    const services = makeServices(c);
+    c.set("request", request);
+    c.set("services", services);
+    c.set(
+      "auth",
+      new BearerAuthentication({ ...services, request, authorization: headers.get("authorization") }),
+    );
+    await next();
+  };
+}
+
+/** Answers what was thrown: a Problem as it is, anything else as INTERNAL with its detail in the log only. */
+export function answerFailure(error: unknown, c: Context<ApiEnv>): Response {
+  const requestId = c.get("requestId");
+  const line = failureLine(error, requestId);
+  if (line !== null) console.error(line);
+  const problem =
+    error instanceof Problem
+      ? error
+      : new Problem(
+          "INTERNAL",
+          "This failed here, and it is not your doing. Name the request id when you report it.",
+        );
+  return renderProblem(problem, requestId, c.req.raw.headers.get("accept"));
+}

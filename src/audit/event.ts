@@ -1,0 +1,91 @@
+/** What can happen, as `resource.action`. Clients filter by these names: they are stable. */
+export const EVENT_TYPES = [
+  "secret.created",
+  "secret.updated",
+  "secret.read",
+  "secret.used",
+  "secret.rotated",
+  "secret.rolled_back",
+  "secret.imported",
+  "secret.deleted",
+  "secret.expired",
+  "token.issued",
+  "token.used",
+  "token.denied",
+  "token.revoked",
+  "token.expired",
+  "connection.called",
+  "connection.completed",
+  "connection.denied",
+  "connection.created",
+  "connection.updated",
+  "connection.deleted",
+  "approval.requested",
+  "approval.granted",
+  "approval.denied",
+  "approval.timed_out",
+  "agent.created",
+  "agent.updated",
+  "agent.disabled",
+  "agent.deleted",
+  "agent.key_created",
+  "agent.key_revoked",
+  "member.created",
+  "member.invited",
+  "member.removed",
+  "member.role_changed",
+  "tenant.created",
+  "tenant.updated",
+  "tenant.frozen",
+  "tenant.unfrozen",
+  "policy.changed",
+  "key.rotated",
+  "audit.exported",
+  "anomaly.detected",
+] as const;
+
+export const RESOURCE_TYPES = [
+  "secret",
+  "token",
+  "connection",
+  "agent",
+  "member",
+  "tenant",
+  "approval",
+  "policy",
+  "key",
+  "audit",
+] as const;
+
+export type EventType = (typeof EVENT_TYPES)[number];
+export type ResourceType = (typeof RESOURCE_TYPES)[number];
+
+/**
+ * One line of a tenant's ledger, as its producer hands it in. Nothing in it may hold a secret.
+ *
+ * What becomes of a call after its event was handed over is an event of its own, `connection.completed`, whose
+ * `context.outcome_of` names the first one: rows are never updated.
+ */
+export interface AuditEvent {
+  /** 1 to 200 visible ASCII characters. The ledger keeps one of each: `{token id}.{seq}` for a token, else `evt_…`. */
+  readonly id: string;
+  readonly event_type: EventType;
+  readonly resource_type: ResourceType;
+  /** A path, slug or id. */
+  readonly resource: string;
+  /** `agent:agt_…`, `member:mem_…` or `system`. */
+  readonly actor: string;
+  readonly ip_address: string | null;
+  readonly user_agent: string | null;
+  readonly outcome: "success" | "denied" | "error";
+  /** When it happened by the producer's clock: ISO 8601 in UTC with milliseconds. */
+  readonly timestamp: string;
+  /** What else there is to know (token_id, method, path, status, duration_ms, reason …): JSON values, about 8 KB. */
+  readonly context: Readonly<Record<string, unknown>>;
+}
+
+/** An event with its place in the ledger: `seq` from 1 without gaps, `hash` over its predecessor's hash and itself. */
+export interface StoredEvent extends AuditEvent {
+  readonly seq: number;
+  readonly hash: string;
+}

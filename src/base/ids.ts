@@ -1,0 +1,64 @@
+import { z } from "zod";
+
+/**
+ * Identifiers: a short prefix that says what it is, and 96 random bits in lower-case hex. A tenant's is 64 bits,
+ * since it stands in every token.
+ */
+const PREFIXES = {
+  tenant: { prefix: "ten", bytes: 8 },
+  token: { prefix: "tok", bytes: 12 },
+  agent: { prefix: "agt", bytes: 12 },
+  agentKey: { prefix: "akey", bytes: 12 },
+  member: { prefix: "mem", bytes: 12 },
+  secret: { prefix: "sec", bytes: 12 },
+  version: { prefix: "ver", bytes: 12 },
+  connection: { prefix: "con", bytes: 12 },
+  event: { prefix: "evt", bytes: 12 },
+  call: { prefix: "call", bytes: 12 },
+  request: { prefix: "req", bytes: 12 },
+} as const;
+
+type Kind = keyof typeof PREFIXES;
+type IdOf<K extends Kind> = string & z.core.$brand<K>;
+
+export type TenantId = IdOf<"tenant">;
+export type TokenId = IdOf<"token">;
+export type AgentId = IdOf<"agent">;
+export type AgentKeyId = IdOf<"agentKey">;
+export type MemberId = IdOf<"member">;
+export type SecretId = IdOf<"secret">;
+export type VersionId = IdOf<"version">;
+export type ConnectionId = IdOf<"connection">;
+
+/** Lower-case hex of bytes. */
+export function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+}
+
+/** A fresh identifier of a kind. */
+export function newId<K extends Kind>(kind: K): IdOf<K> {
+  const { prefix, bytes } = PREFIXES[kind];
+  return `${prefix}_${toHex(crypto.getRandomValues(new Uint8Array(bytes)))}` as IdOf<K>;
+}
+
+/** The identifier made of given random bytes (a token carries its ids as bytes). */
+export function idFromBytes<K extends Kind>(kind: K, bytes: Uint8Array): IdOf<K> {
+  return `${PREFIXES[kind].prefix}_${toHex(bytes)}` as IdOf<K>;
+}
+
+/** The random bytes of an identifier. */
+export function idBytes(id: string): Uint8Array {
+  return Buffer.from(id.slice(id.indexOf("_") + 1), "hex");
+}
+
+/** A zod schema for one kind of identifier: parsed once at the door, trusted inside. */
+export function idSchema<K extends Kind>(kind: K) {
+  const { prefix, bytes } = PREFIXES[kind];
+  return z
+    .string()
+    .regex(
+      new RegExp(`^${prefix}_[0-9a-f]{${bytes * 2}}$`),
+      `must look like ${prefix}_ and ${bytes * 2} hex digits`,
+    )
+    .transform((value) => value as IdOf<K>);
+}

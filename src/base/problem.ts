@@ -1,0 +1,89 @@
+/** Every code a client can meet. Codes are stable: clients branch on them. */
+const TABLE = {
+  VALIDATION_ERROR: { status: 400, title: "The request is not valid" },
+  PATH_REFUSED: { status: 400, title: "The request target is ambiguous" },
+  HEADER_REFUSED: { status: 400, title: "A request header is not allowed" },
+  UNAUTHORIZED: { status: 401, title: "No valid credential" },
+  SCOPE_DENIED: { status: 403, title: "Outside what this credential may do" },
+  ADDRESS_DENIED: { status: 403, title: "Not from this address" },
+  USES_EXHAUSTED: { status: 403, title: "No uses left" },
+  DESTINATION_DENIED: { status: 403, title: "The destination is not allowed" },
+  ROLE_DENIED: { status: 403, title: "Your role does not allow this" },
+  REVEAL_DENIED: { status: 403, title: "Reading plaintext is off" },
+  TENANT_FROZEN: { status: 403, title: "This tenant is frozen" },
+  APPROVAL_REQUIRED: { status: 403, title: "A person must approve this" },
+  NOT_FOUND: { status: 404, title: "Not found" },
+  SECRET_NOT_FOUND: { status: 404, title: "No such secret" },
+  METHOD_NOT_ALLOWED: { status: 405, title: "Method not allowed" },
+  CONFLICT: { status: 409, title: "In conflict with what is there" },
+  SECRET_UNUSABLE: { status: 409, title: "The secret cannot be used for calls" },
+  BODY_TOO_LARGE: { status: 413, title: "The body is too large" },
+  RATE_LIMITED: { status: 429, title: "Too many requests" },
+  INTERNAL: { status: 500, title: "Something went wrong here" },
+  UPSTREAM_FAILED: { status: 502, title: "The upstream could not be reached" },
+  UPSTREAM_REFUSED: { status: 502, title: "The upstream answered in a way that cannot be passed on safely" },
+  UNAVAILABLE: { status: 503, title: "Temporarily unavailable" },
+  UPSTREAM_TIMEOUT: { status: 504, title: "The upstream did not answer in time" },
+  LOOP_DETECTED: { status: 508, title: "The gateway was asked to call itself" },
+  MISCONFIGURED: { status: 500, title: "This deployment is not configured safely" },
+} as const;
+
+export type ProblemCode = keyof typeof TABLE;
+
+export interface ProblemOptions {
+  /** What was wrong with which part of the input; RFC 9457 extension members. Never a secret. */
+  readonly errors?: readonly { readonly path: string; readonly message: string }[];
+  /** What to do next, for an agent or a person that can act on it. */
+  readonly why?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error that crosses rooms. `detail` is written for the caller and never holds a secret;
+ * `cause` stays inside.
+ */
+export class Problem extends Error {
+  readonly code: ProblemCode;
+  readonly options: ProblemOptions;
+
+  constructor(code: ProblemCode, detail: string, options: ProblemOptions = {}) {
+    super(detail, { cause: options.cause });
+    this.name = "Problem";
+    this.code = code;
+    this.options = options;
+  }
+
+  get status(): number {
+    return TABLE[this.code].status;
+  }
+}
+
+/** Renders a problem as RFC 9457 members plus `error: { code, message }` (the dialect of existing clients). */
+export function renderProblem(problem: Problem, requestId: string, accept: string | null): Response {
+  const { status, title } = TABLE[problem.code];
+  const { errors, why, headers } = problem.options;
+  const body = {
+    type: `https://valetkey.dev/errors/${problem.code}`,
+    title,
+    status,
+    detail: problem.message,
+    instance: `urn:valetkey:request:${requestId}`,
+    request_id: requestId,
+    error: { code: problem.code, message: problem.message },
+    ...(errors ? { errors } : {}),
+    ...(why ? { why } : {}),
+  };
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: {
+      "content-type": accept?.includes("application/problem+json")
+        ? "application/problem+json"
+        : "application/json",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      "x-request-id": requestId,
+      ...headers,
+    },
+  });
+}

@@ -1,0 +1,115 @@
+import { matchesGlob } from "../base/glob.ts";
+import { allows } from "../base/scope.ts";
+import type { Route } from "./route.ts";
+import type { GateLease } from "../identity/leases.ts";
+import type { Grant } from "../tokens/grant.ts";
+
+/** A call as it would be sent. `path` is canonical and below the connection's base URL. */
+export interface Call {
+  readonly method: string;
+  readonly path: string;
+}
+
+export type Decision =
+  | { readonly kind: "allow" }
+  | {
+      readonly kind: "deny";
+      readonly code: "TENANT_FROZEN" | "UNAUTHORIZED" | "SCOPE_DENIED";
+      readonly reason: string;
+      readonly detail: string;
+      readonly why: string;
+    };
+
+const ALLOW: Decision = { kind: "allow" };
+
+function deny(
+  code: Extract<Decision, { kind: "deny" }>["code"],
+  reason: string,
+  detail: string,
+  why: string,
+): Decision {
+  return { kind: "deny", code, reason, detail, why };
+}
+
+/**
+ * Grants issued before a watermark are refused: bulk revocation is one write, complete however many tokens there are.
+ * `targets` are what the call would use: connection slug and secret paths.
+ */
+export function isRevokedByWatermark(
+  grant: Grant,
+  lease: GateLease,
+  targets: { readonly connection?: string; readonly secrets: readonly string[] },
+): boolean {
+  const { watermarks } = lease;
+  const below = (key: string): boolean => {
+    const mark = watermarks[key];
+    return mark !== undefined && grant.epoch < mark;
+  };
+  return (
+    below("tenant:*") ||
+    below(`agent:${grant.agentId}`) ||
+    (targets.connection !== undefined && below(`connection:${targets.connection}`)) ||
+    targets.secrets.some((path) => below(`secret:${path}`))
+  );
+}
+
+function matchesRule(
+  rule: { readonly methods?: readonly string[] | undefined; readonly paths?: readonly string[] | undefined },
+  call: Call,
+): boolean {
+  return (
+    (rule.methods === undefined || rule.methods.includes(call.method)) &&
+    (rule.paths === undefined || rule.paths.some((path) => matchesGlob(path, call.path)))
+  );
+}
+
+/** Whether the token's scopes reach a connection at all: asked before it is known whether the connection exists. */
+export function mayCall(grant: Grant, slug: string): Decision {
+  if (allows(grant.scopes, "connections", "call", slug)) return ALLOW;
+  return deny(
+    "SCOPE_DENIED",
+    "scope",
+    `This token may not call the connection "${slug}".`,
+    `Ask for a token with the scope "connections:call:${slug}".`,
+  );
+}
+
+/** grant × connection × the actual call → allow or deny. Pure; whatever is not covered is refused. */
+export function authorize(grant: Grant, lease: GateLease, route: Route, call: Call): Decision {
+  if (lease.frozen) {
+    return deny(
+      "TENANT_FROZEN",
+      "frozen",
+      "All calls of this tenant are stopped.",
+      "An admin must lift the freeze first.",
+    );
+  }
+  if (isRevokedByWatermark(grant, lease, { connection: route.slug, secrets: Object.values(route.secrets) })) {
+    return deny("UNAUTHORIZED", "revoked", "The token is not valid.", "Ask for a new token.");
+  }
+  const scope = mayCall(grant, route.slug);
+  if (scope.kind === "deny") return scope;
+  const where = `${call.method} ${call.path}`;
+  if (
+    route.allow !== null ? !route.allow.some((rule) => matchesRule(rule, call)) : route.default === "deny"
+  ) {
+    return deny(
+      "SCOPE_DENIED",
+      "connection-rule",
+      `The connection "${route.slug}" does not let ${where} through.`,
+      "Ask an editor of this tenant to add the call to the connection's `allow` list.",
+    );
+  }
+  const covered = grant.allow?.some(
+    (rule) => matchesGlob(rule.connection, route.slug) && matchesRule(rule, call),
+  );
+  if (covered === false) {
+    return deny(
+      "SCOPE_DENIED",
+      "token-rule",
+      `This token is narrowed to other calls than ${where}.`,
+      "Ask for a token whose `allow` covers the call.",
+    );
+  }
+  return ALLOW;
+}

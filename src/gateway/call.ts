@@ -1,0 +1,71 @@
+import { Problem } from "../base/problem.ts";
+import type { RequestInfo } from "../base/request.ts";
+import type { EventDraft } from "../tokens/charge.ts";
+import type { Grant } from "../tokens/grant.ts";
+import type { Presented } from "./authenticate.ts";
+import type { Addressed } from "./hosts.ts";
+import type { Target } from "./target.ts";
+
+/** One inbound call, read once: everything below decides on this and sends this. */
+export interface AgentCall {
+  readonly request: Request;
+  readonly info: RequestInfo;
+  /** The caller's address, where it says who calls; null for one that anybody's Worker has. */
+  readonly ip: string | null;
+  readonly grant: Grant;
+  readonly presented: Presented;
+  readonly addressed: Addressed;
+  readonly method: string;
+  /** Canonical, below the connection's base URL, without the agent's token. */
+  readonly path: string;
+  /** Raw, without the agent's token. */
+  readonly query: string;
+}
+
+/** The path and query of a call with the agent's token taken out, wherever a provider's SDK put it. */
+export function withoutToken(addressed: Addressed, target: Target, presented: Presented) {
+  const { token, place } = presented;
+  let { path } = addressed;
+  if (place.in === "path") {
+    const segment = `${place.prefix}${token}`;
+    const start = path.indexOf(segment);
+    const after = path.slice(start + segment.length);
+    if (start < 0 || (after !== "" && !after.startsWith("/"))) {
+      throw new Problem("PATH_REFUSED", "The token in the path is not a segment's end.");
+    }
+    path = path.slice(0, start) + after || "/";
+  }
+  const query = target.query.includes("vkt_")
+    ? target.query
+        .split("&")
+        .filter((pair) => !pair.includes("vkt_"))
+        .join("&")
+    : target.query;
+  return { path, query };
+}
+
+const TOKENS = /vk[tam]_[0-9A-Za-z]{6,}/g;
+
+/** How the ledger will tell of this call. Never the query: keys stand in queries. */
+export function callEvent(call: AgentCall, host: string | null): EventDraft {
+  const { grant, info, method, path, addressed } = call;
+  return {
+    event_type: "connection.called",
+    resource_type: "connection",
+    resource: addressed.slug,
+    actor: `agent:${grant.agentId}`,
+    ip_address: info.ip,
+    user_agent: info.userAgent?.replace(TOKENS, "[token]") ?? null,
+    outcome: "success",
+    context: {
+      ...grant.context,
+      ...(grant.tool === null ? {} : { tool: grant.tool }),
+      ...(grant.user === null ? {} : { user: grant.user }),
+      token_id: grant.tokenId,
+      request_id: info.requestId,
+      method,
+      path: path.slice(0, 512).replace(TOKENS, "[token]"),
+      ...(host === null ? {} : { host }),
+    },
+  };
+}

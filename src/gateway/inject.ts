@@ -1,0 +1,71 @@
+import { Problem } from "../base/problem.ts";
+import { readBody } from "../base/request.ts";
+import { removeHeader } from "../credentials/header-field.ts";
+import { withoutParameter } from "../credentials/parameters.ts";
+import type { OpenSecrets, Outgoing } from "../credentials/kind.ts";
+import type { AgentCall } from "./call.ts";
+import { requestHeaders } from "./headers.ts";
+import { substitute } from "./references.ts";
+import type { Route } from "./route.ts";
+
+const MAX_BUFFERED_BODY = 1024 * 1024;
+
+/** The request as it will leave, but for its credential; and its body, where that streams past unread. */
+export interface Draft {
+  readonly outgoing: Outgoing;
+  readonly stream: ReadableStream | null;
+  readonly websocket: boolean;
+}
+
+/** Everything of the client's that goes on, with whatever it put where the credential goes taken off. */
+export async function draftOutgoing(call: AgentCall, route: Route): Promise<Draft> {
+  const { request, method, path, query } = call;
+  const websocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+  if (websocket && !route.websockets) {
+    throw new Problem("HEADER_REFUSED", `The connection "${route.slug}" does not let WebSockets through.`, {
+      why: "Frames are not redacted; an editor can set `websockets` on the connection if the upstream is trusted.",
+    });
+  }
+  const outgoing: Outgoing = {
+    method,
+    path,
+    query,
+    headers: requestHeaders(request.headers, route, websocket),
+    body: null,
+  };
+  const limit = route.limits.max_body_bytes;
+  const tooLarge = limit !== undefined && Number(request.headers.get("content-length") ?? 0) > limit;
+  if (tooLarge)
+    throw new Problem("BODY_TOO_LARGE", `This connection takes bodies of at most ${limit} bytes.`);
+  let stream: ReadableStream | null = request.body;
+  if (stream !== null && (route.kind.needsBody || route.references.includes("body"))) {
+    outgoing.body = await readBody(request, Math.min(limit ?? MAX_BUFFERED_BODY, MAX_BUFFERED_BODY));
+    stream = null;
+  } else if (stream !== null && limit !== undefined && !request.headers.has("content-length")) {
+    stream = stream.pipeThrough(limited(limit));
+  }
+  route.kind.strip(outgoing, route.options);
+  for (const place of route.tokenIn) {
+    if (place.in === "header") removeHeader(outgoing.headers, place.name);
+    else if (place.in === "query") outgoing.query = withoutParameter(outgoing.query, place.name);
+  }
+  return { outgoing, stream, websocket };
+}
+
+/** Attaches the credential, as the last thing before the request leaves. */
+export function inject(draft: Draft, route: Route, secrets: OpenSecrets): void {
+  substitute(draft.outgoing, route, secrets);
+  route.kind.inject(draft.outgoing, route.options, secrets);
+}
+
+function limited(limit: number): TransformStream<Uint8Array, Uint8Array> {
+  let passed = 0;
+  return new TransformStream({
+    transform(chunk, controller) {
+      passed += chunk.byteLength;
+      if (passed > limit)
+        controller.error(new Error("the request body is larger than the connection allows"));
+      else controller.enqueue(chunk);
+    },
+  });
+}

@@ -1,0 +1,120 @@
+import { type ByteSet, EscapeReader, NOTE, worthUndoing } from "./escape-reader.ts";
+import { formsOf } from "./forms.ts";
+import { HoldBack, type ReleaseMode } from "./framing.ts";
+import { pumpMasked } from "./pump.ts";
+import { Scanner } from "./scanner.ts";
+import { addSpan, maskSpans } from "./spans.ts";
+import { unescape } from "./unescape.ts";
+
+export { releaseMode } from "./framing.ts";
+
+/** Masks every form of some secret values by `*` of the same length, so that all around them stays as it was. */
+export interface Redactor {
+  /** A header value (or any short text) with every form masked. Returns the same string if nothing was found. */
+  text(value: string): string;
+  /** A whole small body; the same array if nothing was found, else a masked copy of the same length. */
+  whole(body: Uint8Array): Uint8Array;
+  /**
+   * Copies source to sink, masked, same length, in bounded memory. `onBytes` is told the bytes passed on. Resolves
+   * at the end; on an error both sides are aborted and it rejects.
+   */
+  pump(
+    source: ReadableStream<Uint8Array>,
+    sink: WritableStream<Uint8Array>,
+    mode: ReleaseMode,
+    onBytes?: (count: number) => void,
+  ): Promise<void>;
+}
+
+/** JSON in JSON in a URL is three; one more for a secret that itself looks escaped. */
+const LAYERS = 4;
+/** Bytes that one byte of a secret may take in a stream: all characters escaped, then all of those again, is 18. */
+const WIDEST = 24;
+/** More than an escape is long: what a search that begins in the middle of one may read wrongly. */
+const SLACK = 64;
+const FURTHEST = 1024 * 1024;
+
+/** A redactor of `values`: secrets and what their kinds render from them, as bytes, of at least 8 bytes each. */
+export function createRedactor(values: readonly Uint8Array[]): Redactor {
+  return new FormRedactor(values);
+}
+
+/** Exported for the tests of its work; the gateway uses `createRedactor`. */
+export class FormRedactor implements Redactor {
+  readonly scanner: Scanner;
+  /** The length in bytes of the longest form that a stream by distance is searched for. */
+  readonly distance: number;
+  readonly #worth: ByteSet;
+  /** How far a form can extend from an escape without another one. */
+  readonly #reach: number;
+  readonly #multiline: boolean;
+
+  constructor(values: readonly Uint8Array[]) {
+    const forms = formsOf(values);
+    this.scanner = new Scanner(forms);
+    this.#worth = worthUndoing(forms);
+    this.#reach = forms.reduce((most, form) => Math.max(most, form.bytes.length), 0) + SLACK;
+    this.#multiline = values.some((value) => /[\r\n]/.test(Buffer.from(value).toString("latin1").trim()));
+    const longest = values.reduce((most, value) => Math.max(most, value.length), 0);
+    this.distance = Math.min(FURTHEST, WIDEST * longest + SLACK);
+  }
+
+  text(value: string): string {
+    if (value.length < this.scanner.shortest) return value;
+    const bytes = Buffer.from(value, "utf8");
+    const masked = this.whole(bytes);
+    if (masked !== bytes) return new TextDecoder().decode(masked);
+    // Characters above ASCII are how a header's bytes are shown: one character for each byte.
+    if (bytes.length === value.length || /[\u0100-\uffff]/.test(value)) return value;
+    const latin1 = Buffer.from(value, "latin1");
+    const maskedLatin1 = this.whole(latin1);
+    return maskedLatin1 === latin1 ? value : Buffer.from(maskedLatin1).toString("latin1");
+  }
+
+  whole(body: Uint8Array): Uint8Array {
+    const spans: number[] = [];
+    this.#search(body, body.length, spans);
+    if (spans.length === 0) return body;
+    const masked = new Uint8Array(body);
+    maskSpans(masked, spans);
+    return masked;
+  }
+
+  pump(
+    source: ReadableStream<Uint8Array>,
+    sink: WritableStream<Uint8Array>,
+    mode: ReleaseMode,
+    onBytes: (count: number) => void = () => {},
+  ): Promise<void> {
+    // A value of several lines would be cut by frames that end with a line.
+    const holdBack = new HoldBack(this.#multiline ? "distance" : mode, this.distance);
+    return pumpMasked(
+      source,
+      sink,
+      holdBack,
+      (bytes, length, spans) => this.#search(bytes, length, spans),
+      onBytes,
+    );
+  }
+
+  /**
+   * Searches the text, then copies of its escaped parts with one layer undone, and so on. Escapes close enough to
+   * share a form are undone together; what is out of reach of any is not copied.
+   */
+  #search(bytes: Uint8Array, length: number, spans: number[], layers = LAYERS): void {
+    if (length < this.scanner.shortest) return;
+    this.scanner.scan(bytes, 0, length, spans);
+    if (layers === 0) return;
+    const reader = new EscapeReader(bytes, length, this.#worth);
+    const reach = this.#reach;
+    for (let notes = reader.cluster(2 * reach); notes; notes = reader.cluster(2 * reach)) {
+      const from = Math.max(0, notes[0]! - reach);
+      const to = Math.min(length, notes.at(1 - NOTE)! + reach);
+      const copy = unescape(bytes, from, to, notes);
+      const found: number[] = [];
+      this.#search(copy.bytes, copy.bytes.length, found, layers - 1);
+      for (let i = 0; i < found.length; i += 2)
+        addSpan(spans, copy.startOf(found[i]!), copy.endOf(found[i + 1]! - 1));
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import { Problem } from "../base/problem.ts";
+import { responseHeaders, type Rewrite } from "./headers.ts";
+import { type Redactor, releaseMode } from "./redact/redactor.ts";
+
+/** Bodies up to this size are read whole: cheaper than a stream, and nothing is held back. */
+const WHOLE_BODY_BYTES = 64 * 1024;
+/** What a compressed body may grow to: this many times its size, or this much where its size is not told. */
+const MAX_RATIO = 200;
+const MIN_EXPANDED_BYTES = 16 * 1024 * 1024;
+const MAX_EXPANDED_BYTES = 512 * 1024 * 1024;
+
+export interface Passed {
+  readonly bytes: number;
+  /** The upstream or the client broke off, or a limit was reached. */
+  readonly broken: boolean;
+}
+
+/**
+ * The upstream's answer as the agent may see it. `onEnd` is told once, when the last byte has passed. Throws
+ * UPSTREAM_REFUSED for what cannot be searched: partial content, and encodings that the platform does not undo
+ * (attacks 41, 42).
+ */
+export async function respond(
+  upstream: Response,
+  context: {
+    readonly method: string;
+    readonly redactor: Redactor;
+    readonly rewrite: Rewrite;
+    readonly waitUntil: (promise: Promise<unknown>) => void;
+    readonly onEnd: (passed: Passed) => void;
+  },
+): Promise<Response> {
+  const { redactor, rewrite, method, onEnd } = context;
+  const encoding = upstream.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
+  const contentType = upstream.headers.get("content-type");
+  if (encoding !== "identity" && encoding !== "gzip" && encoding !== "br") {
+    throw refused(upstream, "is compressed in a way that cannot be searched for the credential");
+  }
+  if (upstream.status === 206 || contentType?.toLowerCase().startsWith("multipart/byteranges")) {
+    throw refused(upstream, "is partial content, in which the credential could hide");
+  }
+  const headers = responseHeaders(upstream.headers, (text) => redactor.text(text), rewrite);
+  const { status } = upstream;
+  const length = contentLength(upstream.headers);
+  if (upstream.body === null || method === "HEAD" || status === 204 || status === 304) {
+    if (method === "HEAD" && length !== null && encoding === "identity")
+      headers.set("content-length", String(length));
+    onEnd({ bytes: 0, broken: false });
+    return new Response(null, { status, headers });
+  }
+  if (encoding === "identity" && length !== null && length <= WHOLE_BODY_BYTES) {
+    const body = redactor.whole(new Uint8Array(await arrived(upstream)));
+    onEnd({ bytes: body.byteLength, broken: false });
+    return new Response(body, { status, headers });
+  }
+  const expanded = length === null ? MAX_EXPANDED_BYTES : Math.max(MIN_EXPANDED_BYTES, length * MAX_RATIO);
+  const limit = encoding === "identity" ? Number.POSITIVE_INFINITY : expanded;
+  const { readable, writable } =
+    encoding === "identity" && length !== null
+      ? new FixedLengthStream(length)
+      : new IdentityTransformStream();
+  let bytes = 0;
+  const pumped = redactor
+    .pump(upstream.body, writable, releaseMode(contentType), (count) => {
+      bytes += count;
+      if (bytes > limit) throw new Error("a compressed body grew beyond its limit");
+    })
+    .then(
+      () => onEnd({ bytes, broken: false }),
+      () => onEnd({ bytes, broken: true }),
+    );
+  context.waitUntil(pumped);
+  return new Response(readable, { status, headers });
+}
+
+async function arrived(upstream: Response): Promise<ArrayBuffer> {
+  try {
+    return await upstream.arrayBuffer();
+  } catch (cause) {
+    throw new Problem("UPSTREAM_FAILED", "The upstream broke off in the middle of its answer.", {
+      cause,
+      why: "The call may have been carried out: look before you repeat it.",
+    });
+  }
+}
+
+function contentLength(headers: Headers): number | null {
+  const text = headers.get("content-length");
+  return text !== null && /^[0-9]{1,15}$/.test(text) ? Number(text) : null;
+}
+
+function refused(upstream: Response, what: string): Problem {
+  void upstream.body?.cancel().catch(() => undefined);
+  return new Problem("UPSTREAM_REFUSED", `The upstream's answer ${what}.`, {
+    why: "The call was carried out; ask the upstream for an uncompressed or gzip answer, or for the whole resource.",
+  });
+}

@@ -1,0 +1,42 @@
+import type { Connection } from "../connections/connection.ts";
+import { type Destination, type DestinationRules, parseDestination } from "../connections/destination.ts";
+import type { TokenPlace } from "../connections/provider.ts";
+import { providers } from "../connections/providers.ts";
+import type { CredentialKind } from "../credentials/kind.ts";
+import { parseCredential } from "../credentials/kinds.ts";
+
+/** A connection, compiled for calls: parsed and checked once per isolate and version of its configuration. */
+export interface Route extends Connection {
+  readonly destination: Destination;
+  readonly kind: CredentialKind;
+  readonly options: unknown;
+  readonly tokenIn: readonly TokenPlace[];
+  readonly defaultHeaders: readonly (readonly [name: string, value: string])[];
+}
+
+/** Where the agent's token may stand for a connection that is in no catalogue. */
+const ANY_HEADER: readonly TokenPlace[] = [
+  { in: "header", name: "authorization", scheme: "Bearer" },
+  { in: "header", name: "authorization", scheme: "Basic" },
+  { in: "header", name: "x-api-key" },
+];
+
+const compiled = new WeakMap<Connection, Route>();
+
+/** Throws DESTINATION_DENIED where the deployment's rules do not (or no longer) allow where the connection leads. */
+export function compileRoute(connection: Connection, rules: DestinationRules): Route {
+  const known = compiled.get(connection);
+  if (known !== undefined) return known;
+  const provider = connection.provider === null ? undefined : providers.get(connection.provider);
+  const { kind, options } = parseCredential(connection.credential);
+  const route: Route = {
+    ...connection,
+    destination: parseDestination(connection.baseUrl, rules),
+    kind,
+    options,
+    tokenIn: provider?.tokenIn ?? ANY_HEADER,
+    defaultHeaders: Object.entries(provider?.defaultHeaders ?? {}),
+  };
+  compiled.set(connection, route);
+  return route;
+}

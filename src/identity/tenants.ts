@@ -1,0 +1,77 @@
+import { eq, sql } from "drizzle-orm";
+import type { Clock } from "../base/clock.ts";
+import type { Database } from "../base/database.ts";
+import type { TenantId } from "../base/ids.ts";
+import { Problem } from "../base/problem.ts";
+import type { MemberCaller } from "./caller.ts";
+import type { ChangeResult, TenantChanges } from "./changes.ts";
+import { eventBy } from "./events.ts";
+import type { TenantPatch, TenantSettings } from "./schemas.ts";
+import { tenants } from "./tables.ts";
+
+export interface Tenant {
+  readonly id: TenantId;
+  readonly name: string;
+  readonly epoch: number;
+  readonly settings: TenantSettings;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+}
+
+/** What a tenant has set, and its red button. */
+export class Tenants {
+  readonly #db: Database;
+  readonly #changes: TenantChanges;
+  readonly #clock: Clock;
+
+  constructor(parts: { readonly db: Database; readonly changes: TenantChanges; readonly clock: Clock }) {
+    this.#db = parts.db;
+    this.#changes = parts.changes;
+    this.#clock = parts.clock;
+  }
+
+  /** Throws NOT_FOUND. */
+  async get(tenantId: TenantId): Promise<Tenant> {
+    const rows = await this.#db.select().from(tenants).where(eq(tenants.id, tenantId));
+    if (rows[0] === undefined) throw new Problem("NOT_FOUND", "There is no such tenant.");
+    return rows[0];
+  }
+
+  /** Settings that the patch does not name stay. */
+  async update(caller: MemberCaller, patch: TenantPatch): Promise<{ tenant: Tenant; change: ChangeResult }> {
+    const { tenantId } = caller;
+    const change = await this.#changes.apply(tenantId, {
+      statements: [
+        this.#db
+          .update(tenants)
+          .set({ settings: sql`json_patch(${tenants.settings}, ${JSON.stringify(patch)})` })
+          .where(eq(tenants.id, tenantId)),
+      ],
+      events: [
+        eventBy(caller, this.#clock(), {
+          event_type: "tenant.updated",
+          resource_type: "tenant",
+          resource: tenantId,
+          context: patch,
+        }),
+      ],
+    });
+    return { tenant: await this.get(tenantId), change };
+  }
+
+  /** Frozen, a tenant's tokens and agents are refused whatever they ask for, until it is unfrozen. */
+  freeze(caller: MemberCaller, frozen: boolean, reason: string): Promise<ChangeResult> {
+    return this.#changes.apply(caller.tenantId, {
+      statements: [],
+      events: [
+        eventBy(caller, this.#clock(), {
+          event_type: frozen ? "tenant.frozen" : "tenant.unfrozen",
+          resource_type: "tenant",
+          resource: caller.tenantId,
+          context: { reason },
+        }),
+      ],
+      frozen,
+    });
+  }
+}

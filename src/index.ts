@@ -1,0 +1,42 @@
+import { clientAddress } from "./api/client-address.ts";
+import { createApp } from "./app.ts";
+import { newId } from "./base/ids.ts";
+import { Problem } from "./base/problem.ts";
+import { parseTarget } from "./gateway/target.ts";
+import { proxy, refusal } from "./gateway/proxy.ts";
+import { createServices, hostsOf } from "./services.ts";
+import { sweep } from "./sweep.ts";
+
+export { AuditLedger } from "../durable-objects/audit-ledger.ts";
+export { ScopedToken } from "../durable-objects/scoped-token.ts";
+export { TenantGate } from "../durable-objects/tenant-gate.ts";
+
+const app = createApp((c) =>
+  createServices(c.env, new URL(c.req.url).host, (promise) => c.executionCtx.waitUntil(promise)),
+);
+
+/** The two doors: a host or path that belongs to a connection goes to the provider, everything else is our own API. */
+export default {
+  async fetch(request, env, context): Promise<Response> {
+    const call = await callDoor(request, env, context);
+    return call ?? app.fetch(request, env, context);
+  },
+
+  async scheduled(_event, env, context): Promise<void> {
+    await sweep(env, (promise) => context.waitUntil(promise));
+  },
+} satisfies ExportedHandler<Env>;
+
+async function callDoor(request: Request, env: Env, context: ExecutionContext): Promise<Response | null> {
+  try {
+    const hosts = hostsOf(env);
+    if (!hosts.claims(request.url)) return null;
+    const target = parseTarget(request.url);
+    const addressed = hosts.address(target);
+    if (addressed === null) throw new Problem("NOT_FOUND", "There is no connection at this address.");
+    const { gateway } = createServices(env, target.host, (promise) => context.waitUntil(promise));
+    return await proxy(request, target, addressed, clientAddress(request, env.CLIENT_ADDRESS), gateway);
+  } catch (error) {
+    return refusal(error, newId("request"), request.headers.get("accept"));
+  }
+}

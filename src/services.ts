@@ -1,0 +1,160 @@
+import type { Deployment } from "./api/health.ts";
+import type { TokenUses } from "./api/token-uses.ts";
+import { AuditLog } from "./audit/audit.ts";
+import { type Clock, systemClock } from "./base/clock.ts";
+import { openDatabase } from "./base/database.ts";
+import type { TenantId, TokenId } from "./base/ids.ts";
+import { Problem } from "./base/problem.ts";
+import { Redacted } from "./base/redacted.ts";
+import { Connections } from "./connections/connections.ts";
+import type { DestinationRules } from "./connections/destination.ts";
+import { parseCredential } from "./credentials/kinds.ts";
+import { Credentials } from "./credentials/obtain.ts";
+import type { Gateway } from "./gateway/gateway.ts";
+import { HostMap } from "./gateway/hosts.ts";
+import { Agents } from "./identity/agents.ts";
+import type { TenantChanges } from "./identity/changes.ts";
+import { type GateObject, Leases } from "./identity/leases.ts";
+import { Members } from "./identity/members.ts";
+import { GatedChanges } from "./identity/tenant-changes.ts";
+import { Tenants } from "./identity/tenants.ts";
+import { Admission, TokenMemory } from "./tokens/admission.ts";
+import type { TokenObject } from "./tokens/charge.ts";
+import { ControlPlaneUses } from "./tokens/control-plane-uses.ts";
+import { TokenSigner } from "./tokens/token.ts";
+import { Tokens } from "./tokens/tokens.ts";
+import { embeddedKeyProvider } from "./vault/kms/embedded.ts";
+import { Vault } from "./vault/vault.ts";
+
+export const VERSION = "0.1.0";
+
+/** What the doors call, by room; made once per request. */
+export interface Services {
+  readonly agents: Agents;
+  readonly audit: AuditLog;
+  readonly changes: TenantChanges;
+  readonly connections: Connections;
+  readonly deployment: Deployment;
+  readonly gateway: Gateway;
+  readonly members: Members;
+  readonly tenants: Tenants;
+  readonly tokens: Tokens;
+  readonly tokenUses: TokenUses;
+  readonly vault: Vault;
+}
+
+/** What an isolate keeps from one request to the next: bounded caches and parsed settings, no decision. */
+interface Isolate {
+  readonly signer: TokenSigner;
+  readonly leases: Leases;
+  readonly memory: TokenMemory;
+  readonly hosts: HostMap;
+  readonly pepper: Uint8Array;
+  readonly keys: ReturnType<typeof embeddedKeyProvider>;
+}
+
+const isolates = new WeakMap<Env, Isolate>();
+
+function gateOf(env: Env): (tenantId: TenantId) => GateObject {
+  return (tenantId) => env.TENANT_GATE.get(env.TENANT_GATE.idFromName(tenantId));
+}
+
+function isolateOf(env: Env, clock: Clock): Isolate {
+  const known = isolates.get(env);
+  if (known !== undefined) return known;
+  const pepper = Buffer.from(env.PEPPER ?? "", "base64");
+  if (pepper.byteLength !== 32) throw new Problem("MISCONFIGURED", "PEPPER must be base64 of 32 bytes.");
+  const isolate: Isolate = {
+    signer: new TokenSigner(env.TOKEN_SIGNING_KEYS),
+    leases: new Leases({ gate: gateOf(env), clock }),
+    memory: new TokenMemory(),
+    hosts: new HostMap(env.HOSTS, env.GATEWAY_DOMAIN),
+    pepper,
+    keys: embeddedKeyProvider(env.ROOT_KEYS ?? ""),
+  };
+  isolates.set(env, isolate);
+  return isolate;
+}
+
+/** The hosts that belong to connections: asked before anything else, to tell the two doors apart. */
+export function hostsOf(env: Env): HostMap {
+  return isolateOf(env, systemClock).hosts;
+}
+
+const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?$/;
+
+/**
+ * Development switches count only in development, and only where the gateway is reached on the loopback interface:
+ * a deployment that has them on by mistake answers nothing at all.
+ */
+export function destinationRules(env: Env, ownHost: string, hosts: HostMap): DestinationRules {
+  const development = env.ENVIRONMENT === "development";
+  if (env.PRIVATE_UPSTREAMS !== undefined && !(development && LOOPBACK.test(ownHost))) {
+    throw new Problem(
+      "MISCONFIGURED",
+      "PRIVATE_UPSTREAMS is a switch for local development and must not be set here.",
+    );
+  }
+  const ownHosts = [...hosts.ownHosts(), ownHost];
+  return { privateAllowed: development && env.PRIVATE_UPSTREAMS === "allow", ownHosts };
+}
+
+function warningsOf(env: Env): readonly string[] {
+  if (env.ENVIRONMENT === "development") return [];
+  return [
+    "Tenant keys are derived from a Worker secret (the embedded key provider), not kept in a KMS or HSM.",
+  ];
+}
+
+/** The composition root: plain objects from `env`, once per request. `ownHost` is the `host[:port]` it came in by. */
+export function createServices(
+  env: Env,
+  ownHost: string,
+  waitUntil: (promise: Promise<unknown>) => void,
+  clock: Clock = systemClock,
+): Services {
+  const isolate = isolateOf(env, clock);
+  const { signer, leases, memory, hosts, pepper, keys } = isolate;
+  const rules = destinationRules(env, ownHost, hosts);
+  const db = openDatabase(env.DB);
+  const audit = new AuditLog(env.AUDIT_LEDGER);
+  const object = (tokenId: TokenId): TokenObject =>
+    env.SCOPED_TOKEN.get(env.SCOPED_TOKEN.idFromName(tokenId));
+  const changes = new GatedChanges({ db, gate: gateOf(env), audit, waitUntil });
+  const flush = (tenantId: TenantId): Promise<void> => changes.flush(tenantId);
+  const vault = new Vault({ db, keys, changes, clock, waitUntil });
+  const connections = new Connections({ db, changes, vault, parseCredential, rules, clock, waitUntil });
+  const agents = new Agents({ db, changes, clock, pepper });
+  const admission = new Admission({ db, signer, memory, object, clock, waitUntil });
+  const bootstrap = env.BOOTSTRAP_CREDENTIAL;
+  return {
+    agents,
+    audit,
+    changes,
+    connections,
+    deployment: { version: VERSION, warnings: warningsOf(env) },
+    gateway: {
+      admission,
+      leases,
+      connections,
+      vault,
+      credentials: new Credentials({ vault }),
+      hosts,
+      rules,
+      fetch: (url, init) => fetch(url, init),
+      clock,
+      waitUntil,
+    },
+    members: new Members({
+      db,
+      clock,
+      pepper,
+      bootstrapCredential: bootstrap ? new Redacted(bootstrap) : null,
+      onEvents: (tenantId) => waitUntil(flush(tenantId)),
+    }),
+    tenants: new Tenants({ db, changes, clock }),
+    tokens: new Tokens({ db, signer, agents, changes, object, clock, flush, waitUntil }),
+    tokenUses: new ControlPlaneUses({ admission, leases, waitUntil }),
+    vault,
+  };
+}

@@ -1,0 +1,64 @@
+import type { AuditEvent } from "../audit/event.ts";
+import type { Rate } from "./schemas.ts";
+
+/** An event as the caller knows it; the token's object gives it its id and time. */
+export type EventDraft = Omit<AuditEvent, "id" | "timestamp">;
+
+/** What one use of a token asks of its object. Times are milliseconds since 1970. */
+export interface ChargeRequest {
+  /** Drawn once per inbound request: asked again with the same one, the recorded verdict comes back. */
+  readonly callId: string;
+  readonly tokenId: string;
+  readonly tenantId: string;
+  /** The tenant's epoch on which the call was decided. */
+  readonly epoch: number;
+  /** The caller's canonical address; null: unknown, or one that anybody may have. */
+  readonly ip: string | null;
+  /** From the immutable grant. */
+  readonly ipAllowlist: readonly string[];
+  readonly maxUses: number | null;
+  readonly rate: Rate | null;
+  readonly expiresAt: number;
+  readonly event: EventDraft;
+}
+
+export type DenialReason = "revoked" | "expired" | "address" | "uses" | "rate";
+
+export type ChargeVerdict =
+  /** Charged and durably recorded. `uses` counts this one. */
+  | { readonly kind: "allowed"; readonly seq: number; readonly uses: number }
+  | { readonly kind: "denied"; readonly reason: DenialReason; readonly retryAfterSeconds?: number }
+  /** Decided on an older epoch than this token has seen: nothing was written, decide again at `epoch` or later. */
+  | { readonly kind: "stale"; readonly epoch: number }
+  /** Cannot be recorded now (the ledger has been away too long): not charged, must not go on. */
+  | { readonly kind: "unrecorded" };
+
+/** What became of a charged call, known after the response has passed. */
+export interface CallOutcome {
+  readonly seq: number;
+  /** The upstream's status, or the gateway's own where it answered itself. */
+  readonly status: number;
+  readonly durationMs: number;
+  /** Bytes of the response body passed on. */
+  readonly bytes: number;
+  /** The gateway's error code, where it refused after charging or failed. */
+  readonly error?: string;
+}
+
+/** The part of the token's object that others call (durable-objects/scoped-token.ts). */
+export interface TokenObject {
+  charge(request: ChargeRequest): Promise<ChargeVerdict>;
+  /** Records a refusal decided before charging; repeated ones are one event per reason and minute, with a count. */
+  deny(
+    tokenId: string,
+    tenantId: string,
+    expiresAt: number,
+    reason: string,
+    event: EventDraft,
+  ): Promise<void>;
+  settle(outcomes: readonly CallOutcome[]): Promise<void>;
+  revoke(tenantId: string, expiresAt: number): Promise<void>;
+  state(): Promise<{ uses: number; revoked: boolean }>;
+  /** Hands over what is left and forgets everything; true when nothing is left. For expired tokens. */
+  close(): Promise<boolean>;
+}

@@ -1,0 +1,117 @@
+import { newId } from "../base/ids.ts";
+import { Problem } from "../base/problem.ts";
+import type { RequestInfo } from "../base/request.ts";
+import { allows } from "../base/scope.ts";
+import type { TokenUse } from "../identity/caller.ts";
+import type { Lease } from "../identity/leases.ts";
+import type { Admission } from "./admission.ts";
+import type { EventDraft } from "./charge.ts";
+import { denialOf } from "./denial.ts";
+import type { Grant } from "./grant.ts";
+
+const ROUNDS = 3;
+
+interface Leasing {
+  current(tenantId: Grant["tenantId"], waitUntil: (promise: Promise<unknown>) => void): Lease | null;
+  ask(tenantId: Grant["tenantId"], waitUntil: (promise: Promise<unknown>) => void): Promise<Lease>;
+}
+
+/** Scoped tokens on the control plane: the same checks and the same charge as a call through a connection. */
+export class ControlPlaneUses {
+  readonly #admission: Admission;
+  readonly #leases: Leasing;
+  readonly #waitUntil: (promise: Promise<unknown>) => void;
+
+  constructor(parts: {
+    readonly admission: Admission;
+    readonly leases: Leasing;
+    readonly waitUntil: (promise: Promise<unknown>) => void;
+  }) {
+    this.#admission = parts.admission;
+    this.#leases = parts.leases;
+    this.#waitUntil = parts.waitUntil;
+  }
+
+  /** Whose token it is; charges nothing. Throws UNAUTHORIZED unless it could be used now. */
+  async identify(token: string): Promise<Grant> {
+    const grant = await this.#grant(token);
+    checkLease(grant, await this.#lease(grant, 0), []);
+    return grant;
+  }
+
+  /** Charges one use of a token whose scopes cover it, and records it as `use.eventType`. */
+  async use(
+    token: string,
+    use: TokenUse,
+    request: RequestInfo & { readonly sharedAddress: boolean },
+  ): Promise<{ readonly grant: Grant }> {
+    const grant = await this.#grant(token);
+    const event = useEvent(grant, use, request);
+    const callId = newId("call");
+    let epoch = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const lease = await this.#lease(grant, epoch);
+      try {
+        checkLease(grant, lease, use.resource === "secrets" ? [use.target] : []);
+        checkScope(grant, use);
+      } catch (error) {
+        if (error instanceof Problem) this.#admission.deny(grant, error.code, event);
+        throw error;
+      }
+      const ip = request.sharedAddress ? null : request.ip;
+      const verdict = await this.#admission.charge(grant, { callId, epoch: lease.epoch, ip, event });
+      if (verdict.kind === "allowed") return { grant };
+      if (verdict.kind !== "stale") throw denialOf(verdict, unauthorized);
+      ({ epoch } = verdict);
+    }
+    throw new Problem("UNAVAILABLE", "The configuration changed too often to decide this call. Try again.");
+  }
+
+  async #grant(token: string): Promise<Grant> {
+    const claims = this.#admission.verify(token);
+    const grant = claims === null ? null : await this.#admission.grant(claims);
+    if (grant === null) throw unauthorized();
+    return grant;
+  }
+
+  async #lease(grant: Grant, epoch: number): Promise<Lease> {
+    const current = this.#leases.current(grant.tenantId, this.#waitUntil);
+    if (current !== null && current.epoch >= epoch) return current;
+    return this.#leases.ask(grant.tenantId, this.#waitUntil);
+  }
+}
+
+function unauthorized(): Problem {
+  return new Problem("UNAUTHORIZED", "The token is not valid.");
+}
+
+function checkLease(grant: Grant, lease: Lease, secrets: readonly string[]): void {
+  if (lease.frozen) {
+    throw new Problem("TENANT_FROZEN", "All tokens of this tenant are stopped.", {
+      why: "An admin must lift the freeze first.",
+    });
+  }
+  const keys = ["tenant:*", `agent:${grant.agentId}`, ...secrets.map((path) => `secret:${path}`)];
+  if (keys.some((key) => grant.epoch < (lease.watermarks[key] ?? 0))) throw unauthorized();
+}
+
+function checkScope(grant: Grant, use: TokenUse): void {
+  if (allows(grant.scopes, use.resource, use.action, use.target)) return;
+  const scope = use.resource === "namespaces" ? "namespaces:read" : `secrets:${use.action}:${use.target}`;
+  throw new Problem("SCOPE_DENIED", "This token's scopes do not cover the request.", {
+    why: `Ask for a token with the scope "${scope}".`,
+  });
+}
+
+function useEvent(grant: Grant, use: TokenUse, request: RequestInfo): EventDraft {
+  return {
+    event_type: use.eventType,
+    resource_type: use.resource === "secrets" ? "secret" : "token",
+    resource: use.resource === "secrets" ? use.target : grant.tokenId,
+    actor: `agent:${grant.agentId}`,
+    ip_address: request.ip,
+    user_agent: request.userAgent,
+    outcome: "success",
+    context: { ...grant.context, token_id: grant.tokenId, action: use.action, request_id: request.requestId },
+  };
+}

@@ -1,0 +1,32 @@
+import { Problem } from "../base/problem.ts";
+import type { ChargeVerdict } from "./charge.ts";
+import { unrecorded } from "./admission.ts";
+
+/**
+ * What a caller is told of a verdict that is not "allowed". A revoked or expired token answers like one that never
+ * was: `unauthorized` is the door's own.
+ */
+export function denialOf(
+  verdict: Exclude<ChargeVerdict, { kind: "allowed" | "stale" }>,
+  unauthorized: () => Problem,
+): Problem {
+  if (verdict.kind === "unrecorded") return unrecorded();
+  switch (verdict.reason) {
+    case "revoked":
+    case "expired":
+      return unauthorized();
+    case "address":
+      return new Problem("ADDRESS_DENIED", "This token may not be used from this address.", {
+        why: "Call from one of the addresses it was issued for, or ask for a token with yours in `ip_allowlist`.",
+      });
+    case "uses":
+      return new Problem("USES_EXHAUSTED", "This token has no uses left.", { why: "Ask for a new token." });
+    case "rate": {
+      const seconds = verdict.retryAfterSeconds ?? 1;
+      return new Problem("RATE_LIMITED", `This token's rate is used up for another ${seconds} s.`, {
+        headers: { "retry-after": String(seconds) },
+        why: "Wait as long as Retry-After says.",
+      });
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import { z } from "zod";
+import { durationSchema } from "../base/duration.ts";
+import { cidrSchema } from "../base/address.ts";
+import { methodSchema, pathGlobSchema } from "../base/glob.ts";
+import { scopeSchema } from "../base/scope.ts";
+
+/** Which calls: methods and paths of a connection; left out means all of them. */
+export const callRuleSchema = z.strictObject({
+  connection: z.string().min(1).max(64),
+  methods: z.array(methodSchema).min(1).max(20).optional(),
+  paths: z.array(pathGlobSchema).min(1).max(50).optional(),
+});
+export type CallRule = z.infer<typeof callRuleSchema>;
+
+/** A rate such as `60/m`: so many uses per fixed window of a second, minute, hour or day. */
+export const rateSchema = z
+  .string()
+  .regex(/^[1-9][0-9]{0,6}\/[smhd]$/, 'must be a rate such as "60/m" (per s, m, h or d)')
+  .transform((value) => {
+    const [count, unit] = value.split("/") as [string, "s" | "m" | "h" | "d"];
+    return { count: Number(count), windowSeconds: { s: 1, m: 60, h: 3600, d: 86_400 }[unit] };
+  });
+export type Rate = z.infer<typeof rateSchema>;
+
+/** Why a token is asked for; kept with every event. */
+export const callContextSchema = z.strictObject({
+  reason: z.string().max(500).optional(),
+  user: z.string().max(200).optional(),
+  workflow: z.string().max(200).optional(),
+  tool: z.string().max(200).optional(),
+});
+export type CallContext = z.infer<typeof callContextSchema>;
+
+export const MAX_TTL_SECONDS = 86_400;
+
+export const tokenRequestSchema = z.strictObject({
+  scopes: z.array(scopeSchema).min(1).max(50),
+  ttl: durationSchema({ minSeconds: 1, maxSeconds: MAX_TTL_SECONDS, example: "30m" }),
+  max_uses: z.number().int().min(1).max(1_000_000).optional(),
+  ip_allowlist: z.array(cidrSchema).max(100).default([]),
+  rate: rateSchema.optional(),
+  allow: z.array(callRuleSchema).min(1).max(50).optional(),
+  tool: z.string().min(1).max(200).optional(),
+  user: z.string().min(1).max(200).optional(),
+  context: callContextSchema.default({}),
+});
+export type TokenRequest = z.infer<typeof tokenRequestSchema>;
+
+/** `POST /v1/tokens/revoke`: exactly one of them. */
+export const bulkRevocationSchema = z.union([
+  z.strictObject({ agent: z.string().min(1) }),
+  z.strictObject({ secret: z.string().min(1) }),
+  z.strictObject({ connection: z.string().min(1) }),
+  z.strictObject({ class: z.string().min(1) }),
+  z.strictObject({ all: z.literal(true) }),
+]);

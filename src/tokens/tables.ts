@@ -1,0 +1,38 @@
+import { sql } from "drizzle-orm";
+import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import type { AgentId, TenantId, TokenId } from "../base/ids.ts";
+import type { CallRule, CallContext, Rate } from "./schemas.ts";
+
+/**
+ * The token index: what every issued token grants. A row is immutable but for `revokedAt` and `closedAt`, which are
+ * housekeeping: whether a token is revoked or used up is asked of its own object.
+ */
+export const tokens = sqliteTable(
+  "tokens",
+  {
+    id: text().$type<TokenId>().primaryKey(),
+    tenantId: text().$type<TenantId>().notNull(),
+    agentId: text().$type<AgentId>().notNull(),
+    scopes: text({ mode: "json" }).$type<readonly string[]>().notNull(),
+    ipAllowlist: text({ mode: "json" }).$type<readonly string[]>().notNull(),
+    maxUses: integer(),
+    rate: text({ mode: "json" }).$type<Rate>(),
+    allow: text({ mode: "json" }).$type<readonly CallRule[]>(),
+    tool: text(),
+    user: text(),
+    context: text({ mode: "json" }).$type<CallContext>().notNull(),
+    /** The tenant's epoch when it was issued: bulk revocation is a watermark over it. */
+    epoch: integer().notNull(),
+    issuedAt: integer().notNull(),
+    expiresAt: integer().notNull(),
+    revokedAt: integer(),
+    closedAt: integer(),
+  },
+  (table) => [
+    index("tokens_tenant").on(table.tenantId, table.issuedAt),
+    // Only what is still open: the sweep reads no history.
+    index("tokens_expiry")
+      .on(table.expiresAt)
+      .where(sql`closed_at is null`),
+  ],
+);

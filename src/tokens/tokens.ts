@@ -1,0 +1,249 @@
+import { and, desc, eq, lt, or } from "drizzle-orm";
+import { z } from "zod";
+import type { AuditEvent } from "../audit/event.ts";
+import { auditOutbox } from "../audit/tables.ts";
+import { coversCidr } from "../base/address.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Database } from "../base/database.ts";
+import { type AgentId, idSchema, newId, type TenantId, type TokenId } from "../base/ids.ts";
+import { decodeCursor, encodeCursor, type Page } from "../base/page.ts";
+import { Problem } from "../base/problem.ts";
+import { Redacted } from "../base/redacted.ts";
+import { withinBounds } from "../base/scope.ts";
+import type { Agent } from "../identity/agents.ts";
+import type { AgentCaller, Caller, MemberCaller } from "../identity/caller.ts";
+import type { ChangeResult, TenantChanges, Watermark } from "../identity/changes.ts";
+import type { TokenObject } from "./charge.ts";
+import type { Grant } from "./grant.ts";
+import type { TokenRequest } from "./schemas.ts";
+import { tokens } from "./tables.ts";
+import type { TokenSigner } from "./token.ts";
+
+/** A row of the token index as people see it. */
+export type IndexedToken = Grant & { readonly revokedAt: number | null };
+
+export interface TokenParts {
+  readonly db: Database;
+  readonly signer: TokenSigner;
+  readonly agents: { get(tenantId: TenantId, agentId: AgentId): Promise<{ readonly agent: Agent }> };
+  readonly changes: TenantChanges;
+  readonly object: (tokenId: TokenId) => TokenObject;
+  readonly clock: Clock;
+  /** Brings the tenant's events from the outbox to the ledger. */
+  readonly flush: (tenantId: TenantId) => Promise<void>;
+  readonly waitUntil: (promise: Promise<unknown>) => void;
+}
+
+const cursorSchema = z.tuple([z.number().int(), idSchema("token")]);
+
+/** Issues, shows and revokes scoped tokens. A token of another tenant is one that does not exist. */
+export class Tokens {
+  readonly #parts: TokenParts;
+
+  constructor(parts: TokenParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Issues a token within the agent's bounds. Throws SCOPE_DENIED where they do not cover what is asked for. The row is
+   * written only if the agent is, in that very statement, as it was when its bounds were read: a token never slips
+   * past an agent's being disabled or narrowed.
+   */
+  async issue(
+    caller: AgentCaller,
+    request: TokenRequest,
+  ): Promise<{ readonly token: Redacted; readonly grant: Grant }> {
+    const { clock, signer } = this.#parts;
+    const { agent } = await this.#parts.agents.get(caller.tenantId, caller.agentId);
+    checkBounds(agent, request);
+    const issuedAt = clock();
+    const draft: Omit<Grant, "epoch"> = {
+      tokenId: newId("token"),
+      tenantId: caller.tenantId,
+      agentId: caller.agentId,
+      scopes: request.scopes,
+      ipAllowlist: request.ip_allowlist.length > 0 ? request.ip_allowlist : agent.ipAllowlist,
+      maxUses: request.max_uses ?? null,
+      rate: request.rate ?? null,
+      allow: request.allow ?? null,
+      tool: request.tool ?? null,
+      user: request.user ?? null,
+      context: request.context,
+      issuedAt,
+      expiresAt: Math.ceil(issuedAt / 1000 + request.ttl) * 1000,
+    };
+    const epoch = await this.#insert(caller, draft, agent.updatedAt);
+    this.#parts.waitUntil(this.#parts.flush(caller.tenantId));
+    return { token: new Redacted(signer.issue(draft)), grant: { ...draft, epoch } };
+  }
+
+  async #insert(caller: AgentCaller, grant: Omit<Grant, "epoch">, agentUpdatedAt: number): Promise<number> {
+    const client = this.#parts.db.$client;
+    const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
+    const { tokenId, tenantId, agentId, scopes, ipAllowlist, maxUses, rate, allow, tool, user, context } =
+      grant;
+    const { issuedAt, expiresAt } = grant;
+    // In SQL of its own: drizzle cannot put a guarded `insert … select` with parameters into a batch.
+    const insert = client
+      .prepare(
+        `insert into tokens (id, tenant_id, agent_id, scopes, ip_allowlist, max_uses, rate, allow, tool, user, context,
+           epoch, issued_at, expires_at)
+         select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, tenants.epoch, ?12, ?13
+         from agents join tenants on tenants.id = agents.tenant_id
+         where agents.tenant_id = ?2 and agents.id = ?3 and agents.updated_at = ?14
+           and agents.disabled_at is null and agents.deleted_at is null
+         returning epoch`,
+      )
+      .bind(
+        ...[
+          tokenId,
+          tenantId,
+          agentId,
+          json(scopes),
+          json(ipAllowlist),
+          maxUses,
+          json(rate),
+          json(allow),
+          tool,
+          user,
+        ],
+        ...[json(context), issuedAt, expiresAt, agentUpdatedAt],
+      );
+    const narrowing = { scopes, ip_allowlist: ipAllowlist, max_uses: maxUses, rate, allow, tool, user };
+    const expiry = new Date(expiresAt).toISOString();
+    const event = this.#event(caller, tokenId, "token.issued", {
+      ...context,
+      ...narrowing,
+      expires_at: expiry,
+    });
+    const record = client
+      .prepare(
+        `insert into audit_outbox (tenant_id, event) select ?1, ?2 where exists (select 1 from tokens where id = ?3)`,
+      )
+      .bind(tenantId, JSON.stringify(event), tokenId);
+    const [inserted] = await client.batch<{ epoch: number }>([insert, record]);
+    const rows = inserted?.results ?? [];
+    const epoch = rows[0]?.epoch;
+    if (epoch !== undefined) return epoch;
+    throw new Problem("CONFLICT", "The agent was changed while the token was being issued.", {
+      why: "Ask again.",
+    });
+  }
+
+  #event(
+    caller: Pick<Caller, "actor" | "request">,
+    tokenId: TokenId,
+    eventType: "token.issued" | "token.revoked",
+    context: Record<string, unknown>,
+  ): AuditEvent {
+    return {
+      id: newId("event"),
+      event_type: eventType,
+      resource_type: "token",
+      resource: tokenId,
+      actor: caller.actor,
+      ip_address: caller.request.ip,
+      user_agent: caller.request.userAgent,
+      outcome: "success",
+      timestamp: new Date(this.#parts.clock()).toISOString(),
+      context: { ...context, request_id: caller.request.requestId },
+    };
+  }
+
+  /** Newest first; an agent sees its own. */
+  async list(
+    tenantId: TenantId,
+    agentId: AgentId | null,
+    { limit, cursor }: Page,
+  ): Promise<{ readonly tokens: readonly IndexedToken[]; readonly nextCursor: string | null }> {
+    const after = cursor === undefined ? undefined : decodeCursor(cursor, cursorSchema);
+    const rows = await this.#parts.db
+      .select()
+      .from(tokens)
+      .where(
+        and(
+          eq(tokens.tenantId, tenantId),
+          agentId === null ? undefined : eq(tokens.agentId, agentId),
+          after &&
+            or(lt(tokens.issuedAt, after[0]), and(eq(tokens.issuedAt, after[0]), lt(tokens.id, after[1]))),
+        ),
+      )
+      .orderBy(desc(tokens.issuedAt), desc(tokens.id))
+      .limit(limit + 1);
+    const page = rows.slice(0, limit).map(toIndexed);
+    const last = page.at(-1);
+    const more = rows.length > limit && last !== undefined;
+    return { tokens: page, nextCursor: more ? encodeCursor([last.issuedAt, last.tokenId]) : null };
+  }
+
+  /** Throws NOT_FOUND, also for another agent's token where an agent asks. */
+  async get(tenantId: TenantId, agentId: AgentId | null, tokenId: TokenId): Promise<IndexedToken> {
+    const [row] = await this.#parts.db
+      .select()
+      .from(tokens)
+      .where(and(eq(tokens.tenantId, tenantId), eq(tokens.id, tokenId)))
+      .limit(1);
+    if (row === undefined || (agentId !== null && row.agentId !== agentId)) {
+      throw new Problem("NOT_FOUND", "There is no such token.");
+    }
+    return toIndexed(row);
+  }
+
+  /** Uses so far; charges nothing. */
+  async uses(tokenId: TokenId): Promise<{ readonly uses: number; readonly revoked: boolean }> {
+    return this.#parts.object(tokenId).state();
+  }
+
+  /** Once this has returned, the token's next call is refused, everywhere. */
+  async revoke(caller: MemberCaller | AgentCaller, tokenId: TokenId): Promise<void> {
+    const { db, object, clock } = this.#parts;
+    const { tenantId } = caller;
+    const agentId = caller.kind === "agent" ? caller.agentId : null;
+    const token = await this.get(tenantId, agentId, tokenId);
+    const event = this.#event(caller, tokenId, "token.revoked", { agent_id: token.agentId });
+    await db.batch([
+      db
+        .update(tokens)
+        .set({ revokedAt: clock() })
+        .where(and(eq(tokens.tenantId, tenantId), eq(tokens.id, tokenId))),
+      db.insert(auditOutbox).values({ tenantId, event }),
+    ]);
+    await object(tokenId).revoke(tenantId, token.expiresAt);
+    this.#parts.waitUntil(this.#parts.flush(tenantId));
+  }
+
+  /** Every token issued until now that reaches the target: one write, however many tokens there are. */
+  async revokeAll(caller: MemberCaller, watermark: Watermark): Promise<ChangeResult> {
+    const event = this.#event(caller, newId("token"), "token.revoked", {
+      bulk: watermark.kind,
+      target: watermark.key,
+    });
+    return this.#parts.changes.apply(caller.tenantId, {
+      statements: [],
+      events: [{ ...event, resource: `${watermark.kind}:${watermark.key}` }],
+      watermarks: [watermark],
+    });
+  }
+}
+
+function toIndexed(row: typeof tokens.$inferSelect): IndexedToken {
+  const { id, closedAt: _closedAt, ...rest } = row;
+  return { tokenId: id, ...rest };
+}
+
+function checkBounds(agent: Agent, request: TokenRequest): void {
+  const outside = request.scopes.find((scope) => !withinBounds(agent, scope));
+  if (outside !== undefined) {
+    throw new Problem("SCOPE_DENIED", `This agent may not ask for the scope "${outside}".`, {
+      why: "Ask for a scope within the agent's `allowed_scopes` and `allowed_namespaces`, or have an admin widen them.",
+    });
+  }
+  const stray = request.ip_allowlist.find(
+    (cidr) => agent.ipAllowlist.length > 0 && !coversCidr(agent.ipAllowlist, cidr),
+  );
+  if (stray !== undefined) {
+    throw new Problem("SCOPE_DENIED", `"${stray}" is not among this agent's addresses.`, {
+      why: "Ask for addresses within the agent's `ip_allowlist`.",
+    });
+  }
+}

@@ -1,0 +1,150 @@
+import { and, asc, desc, eq, gt, isNull, lt, type SQL } from "drizzle-orm";
+import { z } from "zod";
+import { tenantRow } from "../base/tenant-epoch.ts";
+import type { Database } from "../base/database.ts";
+import type { TenantId } from "../base/ids.ts";
+import { decodeCursor, encodeCursor, type Page } from "../base/page.ts";
+import { Problem } from "../base/problem.ts";
+import { type SealedSecret, sealedColumns, type SecretRow, toSealed } from "./sealed-secret.ts";
+import { secrets, secretVersions } from "./tables.ts";
+
+export interface FoundSecret {
+  readonly secret: SecretRow;
+  readonly sealed: SealedSecret;
+  /** Whether agents may read the plaintext: as the secret says, else as its tenant does, else not. */
+  readonly readable: boolean;
+}
+
+export interface Listed<T> {
+  readonly items: readonly T[];
+  readonly nextCursor: string | null;
+}
+
+export interface VersionInfo {
+  readonly version: number;
+  readonly createdAt: number;
+  readonly redactable: boolean;
+}
+
+const pathCursor = z.tuple([z.string()]);
+const versionCursor = z.tuple([z.number().int()]);
+
+/** What there is to know of a tenant's secrets without opening them. Deleted ones are not there. */
+export class SecretIndex {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** A secret with one of its versions (left out: the current one), or null. */
+  async find(tenantId: TenantId, path: string, version?: number): Promise<FoundSecret | null> {
+    const [rows, settings] = await this.#db.batch([
+      this.#db
+        .select(sealedColumns)
+        .from(secrets)
+        .innerJoin(
+          secretVersions,
+          and(
+            eq(secretVersions.secretId, secrets.id),
+            eq(secretVersions.tenantId, secrets.tenantId),
+            eq(secretVersions.version, version ?? secrets.currentVersion),
+          ),
+        )
+        .where(and(isThere(tenantId), eq(secrets.path, path))),
+      this.#db.select({ settings: tenantRow.settings }).from(tenantRow).where(eq(tenantRow.id, tenantId)),
+    ]);
+    const row = rows[0];
+    if (row === undefined) return null;
+    const nearest = row.secret.reveal ?? settings[0]?.settings.reveal;
+    return { secret: row.secret, sealed: toSealed(row.secret, row.version), readable: nearest === "allow" };
+  }
+
+  /** The secrets in a namespace and all below it (null: everywhere), by path. */
+  async list(tenantId: TenantId, namespace: string | null, page: Page): Promise<Listed<SecretRow>> {
+    const [after] = page.cursor === undefined ? [""] : decodeCursor(page.cursor, pathCursor);
+    const rows = await this.#db
+      .select()
+      .from(secrets)
+      .where(and(isThere(tenantId), isWithin(namespace), gt(secrets.path, after)))
+      .orderBy(asc(secrets.path))
+      .limit(page.limit + 1);
+    return toPage(rows, page.limit, (last) => [last.path]);
+  }
+
+  /** Whether there is any secret in a namespace or below it. */
+  async isNamespace(tenantId: TenantId, namespace: string): Promise<boolean> {
+    const { items } = await this.list(tenantId, namespace, { limit: 1, cursor: undefined });
+    return items.length > 0;
+  }
+
+  /** A secret's versions, newest first. Throws SECRET_NOT_FOUND. */
+  async versions(
+    tenantId: TenantId,
+    path: string,
+    page: Page,
+  ): Promise<Listed<VersionInfo> & { readonly currentVersion: number }> {
+    const [before] =
+      page.cursor === undefined ? [Number.MAX_SAFE_INTEGER] : decodeCursor(page.cursor, versionCursor);
+    const [found, rows] = await this.#db.batch([
+      this.#db
+        .select({ currentVersion: secrets.currentVersion })
+        .from(secrets)
+        .where(and(isThere(tenantId), eq(secrets.path, path))),
+      this.#db
+        .select({
+          version: secretVersions.version,
+          createdAt: secretVersions.createdAt,
+          redactable: secretVersions.redactable,
+        })
+        .from(secretVersions)
+        .innerJoin(
+          secrets,
+          and(eq(secrets.id, secretVersions.secretId), eq(secrets.tenantId, secretVersions.tenantId)),
+        )
+        .where(and(isThere(tenantId), eq(secrets.path, path), lt(secretVersions.version, before)))
+        .orderBy(desc(secretVersions.version))
+        .limit(page.limit + 1),
+    ]);
+    const secret = found[0];
+    if (secret === undefined) throw new Problem("SECRET_NOT_FOUND", "There is no secret at this path.");
+    return { ...toPage(rows, page.limit, (last) => [last.version]), currentVersion: secret.currentVersion };
+  }
+
+  /** The namespaces that hold secrets themselves, by name, with the number of secrets `isVisible` lets one see. */
+  async namespaces(
+    tenantId: TenantId,
+    isVisible: (path: string) => boolean,
+  ): Promise<readonly { readonly namespace: string; readonly secrets: number }[]> {
+    const rows = await this.#db.select({ path: secrets.path }).from(secrets).where(isThere(tenantId));
+    const counts = new Map<string, number>();
+    for (const { path } of rows) {
+      if (!isVisible(path)) continue;
+      const namespace = path.slice(0, path.lastIndexOf("/"));
+      counts.set(namespace, (counts.get(namespace) ?? 0) + 1);
+    }
+    return [...counts]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([namespace, count]) => ({ namespace, secrets: count }));
+  }
+}
+
+function isThere(tenantId: TenantId): SQL | undefined {
+  return and(eq(secrets.tenantId, tenantId), isNull(secrets.deletedAt));
+}
+
+/** The paths that begin with `namespace/`, as a range of the index: `0` is the character after `/`. */
+function isWithin(namespace: string | null): SQL | undefined {
+  if (namespace === null) return undefined;
+  return and(gt(secrets.path, `${namespace}/`), lt(secrets.path, `${namespace}0`));
+}
+
+function toPage<T>(
+  rows: readonly T[],
+  limit: number,
+  key: (last: T) => readonly (string | number)[],
+): Listed<T> {
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  return { items, nextCursor: rows.length > limit && last !== undefined ? encodeCursor(key(last)) : null };
+}
