@@ -37,6 +37,7 @@ const PRIVATE_SUFFIXES = [
   "home.arpa",
   "in-addr.arpa",
   "ip6.arpa",
+  "metadata.goog",
   "nip.io",
   "sslip.io",
   "xip.io",
@@ -75,6 +76,7 @@ export function parseDestination(baseUrl: string, rules: DestinationRules): Dest
   const address = canonicalAddress(bare);
   const port = Number(portText ?? (scheme === "https" ? 443 : 80));
   if (port > 65_535) refuse("The base URL's port is not one.", "Ports go from 1 to 65535.");
+  if (!URL.canParse(baseUrl)) refuse("The base URL is not one.", 'Use "https://host[:port][/path]".');
   const url = new URL(baseUrl);
   if (url.hostname !== hostText || url.username !== "" || url.password !== "") {
     refuse("The base URL's host is not spelled canonically.", `A client would read it as "${url.hostname}".`);

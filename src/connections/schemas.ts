@@ -3,7 +3,7 @@ import { methodSchema, pathGlobSchema } from "../base/glob.ts";
 import { secretPathSchema } from "../base/secret-path.ts";
 import { providers } from "./providers.ts";
 
-const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
+const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** What a connection is called in gateway URLs, and a label of a host name. */
 export const slugSchema = z

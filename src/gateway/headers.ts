@@ -33,6 +33,8 @@ const NEVER_SENT = new Set([
   "x-rewrite-url",
   "x-original-host",
   "x-http-host-override",
+  // A charset that spreads characters over several bytes would hide the credential (`respond.ts` refuses it).
+  "accept-charset",
   // A range would let an upstream's echo be read byte by byte, under what redaction can find (attack 42).
   "range",
   "if-range",

@@ -10,7 +10,7 @@ export interface Addressed {
   readonly prefix: string;
 }
 
-const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
+const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Host names that belong to a connection: what the operator mapped, and `{connection}.{gateway domain}`. */
 export class HostMap {

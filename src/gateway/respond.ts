@@ -8,6 +8,9 @@ const WHOLE_BODY_BYTES = 64 * 1024;
 const MAX_RATIO = 200;
 const MIN_EXPANDED_BYTES = 16 * 1024 * 1024;
 const MAX_EXPANDED_BYTES = 512 * 1024 * 1024;
+/** Charsets in which ASCII text is not written by its own bytes. */
+const WIDE_CHARSET =
+  /charset\s*=\s*["']?\s*(?:utf-?(?:16|32|7)|ucs-?[24]|unicode|iso-10646|csunicode|ebcdic|(?:ibm|cp)-?0?(?:37|500|1026|1047|114[0-9]))/i;
 
 export interface Passed {
   readonly bytes: number;
@@ -17,8 +20,8 @@ export interface Passed {
 
 /**
  * The upstream's answer as the agent may see it. `onEnd` is told once, when the last byte has passed. Throws
- * UPSTREAM_REFUSED for what cannot be searched: partial content, and encodings that the platform does not undo
- * (attacks 41, 42).
+ * UPSTREAM_REFUSED for what cannot be searched: partial content, and encodings that the platform does not undo, of
+ * bytes or of characters (attacks 41, 42).
  */
 export async function respond(
   upstream: Response,
@@ -31,10 +34,14 @@ export async function respond(
   },
 ): Promise<Response> {
   const { redactor, rewrite, method, onEnd } = context;
-  const encoding = upstream.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
+  // Exactly as written: the platform undoes `gzip` and `br` and passes `GZIP` on as it came.
+  const encoding = upstream.headers.get("content-encoding") ?? "identity";
   const contentType = upstream.headers.get("content-type");
   if (encoding !== "identity" && encoding !== "gzip" && encoding !== "br") {
     throw refused(upstream, "is compressed in a way that cannot be searched for the credential");
+  }
+  if (contentType !== null && WIDE_CHARSET.test(contentType)) {
+    throw refused(upstream, "is in a charset that cannot be searched for the credential");
   }
   if (upstream.status === 206 || contentType?.toLowerCase().startsWith("multipart/byteranges")) {
     throw refused(upstream, "is partial content, in which the credential could hide");

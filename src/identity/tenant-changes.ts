@@ -11,7 +11,8 @@ import { tenants } from "./tables.ts";
 function isRefusal(error: unknown): boolean {
   if (error instanceof Problem) return true;
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    if (/constraint/i.test(at.message)) return true;
+    // drizzle's own message quotes the query's parameters, which may say anything.
+    if (!("params" in at) && /constraint failed/i.test(at.message)) return true;
   }
   return false;
 }

@@ -1,7 +1,7 @@
 import { decodeBase62, encodeBase62 } from "../base/base62.ts";
 import { BoundedCache } from "../base/cache.ts";
 import type { Clock } from "../base/clock.ts";
-import { crc32 } from "../base/crc32.ts";
+import { checksum } from "../base/crc32.ts";
 import { equalDigests, hmacSha256 } from "../base/digest.ts";
 import { idBytes, idFromBytes, type TenantId, type TokenId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
@@ -30,11 +30,6 @@ export interface TokenClaims {
   readonly tokenId: TokenId;
   /** Milliseconds since 1970. */
   readonly expiresAt: number;
-}
-
-function checksum(text: string): string {
-  const crc = crc32(text);
-  return encodeBase62(new Uint8Array([crc >>> 24, (crc >>> 16) & 255, (crc >>> 8) & 255, crc & 255]));
 }
 
 /**

@@ -1,5 +1,6 @@
 import { env, exports } from "cloudflare:workers";
 import { vi } from "vitest";
+import { auditOutbox } from "../../../src/audit/tables.ts";
 import { openDatabase } from "../../../src/base/database.ts";
 import { newId, type TenantId } from "../../../src/base/ids.ts";
 import type { Role } from "../../../src/identity/caller.ts";
@@ -12,11 +13,14 @@ export const bindings = env as unknown as Env;
 export const db = openDatabase(bindings.DB);
 export const pepper = Buffer.from(bindings.PEPPER ?? "", "base64");
 
+const made = new Set<TenantId>();
+
 export const ROLES = ["admin", "editor", "viewer", "auditor"] as const;
 
 /** A tenant with one member of each role, and their credentials. */
 export async function newTenant(): Promise<{ readonly tenantId: TenantId } & Readonly<Record<Role, string>>> {
   const tenantId = newId("tenant");
+  made.add(tenantId);
   const credentials = ROLES.map((role) => [role, newCredential("vkm").reveal()] as const);
   await db
     .insert(tenants)
@@ -86,9 +90,13 @@ export async function countRows(): Promise<Record<string, number>> {
   return counts;
 }
 
-/** Until the events of earlier changes have left the outbox: they do so in the background. */
+/** Until the events of this file's tenants have left the outbox: they do so in the background. */
 export function outboxEmpty(): Promise<unknown> {
-  return vi.waitUntil(async () => (await countRows())["audit_outbox"] === 0, { timeout: 5_000 });
+  const waiting = async (): Promise<number> => {
+    const rows = await db.select({ tenantId: auditOutbox.tenantId }).from(auditOutbox);
+    return rows.filter(({ tenantId }) => made.has(tenantId)).length;
+  };
+  return vi.waitUntil(async () => (await waiting()) === 0, { timeout: 5_000 });
 }
 
 /** What the tenant's gate tells of a change. */

