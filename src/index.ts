@@ -4,7 +4,7 @@ import { newId } from "./base/ids.ts";
 import { Problem } from "./base/problem.ts";
 import { parseTarget } from "./gateway/target.ts";
 import { proxy, refusal } from "./gateway/proxy.ts";
-import { createServices, hostsOf } from "./services.ts";
+import { createGateway, createServices, hostsOf } from "./services.ts";
 import { sweep } from "./sweep.ts";
 
 export { AuditLedger } from "../durable-objects/audit-ledger.ts";
@@ -34,7 +34,7 @@ async function callDoor(request: Request, env: Env, context: ExecutionContext): 
     const target = parseTarget(request.url);
     const addressed = hosts.address(target);
     if (addressed === null) throw new Problem("NOT_FOUND", "There is no connection at this address.");
-    const { gateway } = createServices(env, target.host, (promise) => context.waitUntil(promise));
+    const gateway = createGateway(env, target.host, (promise) => context.waitUntil(promise));
     return await proxy(request, target, addressed, clientAddress(request, env.CLIENT_ADDRESS), gateway);
   } catch (error) {
     return refusal(error, newId("request"), request.headers.get("accept"));

@@ -2,7 +2,7 @@ import type { Deployment } from "./api/health.ts";
 import type { TokenUses } from "./api/token-uses.ts";
 import { AuditLog } from "./audit/audit.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
-import { openDatabase } from "./base/database.ts";
+import { type Database, openDatabase } from "./base/database.ts";
 import type { TenantId, TokenId } from "./base/ids.ts";
 import { Problem } from "./base/problem.ts";
 import { Redacted } from "./base/redacted.ts";
@@ -35,7 +35,6 @@ export interface Services {
   readonly changes: TenantChanges;
   readonly connections: Connections;
   readonly deployment: Deployment;
-  readonly gateway: Gateway;
   readonly members: Members;
   readonly tenants: Tenants;
   readonly tokens: Tokens;
@@ -45,6 +44,8 @@ export interface Services {
 
 /** What an isolate keeps from one request to the next: bounded caches and parsed settings, no decision. */
 interface Isolate {
+  readonly db: Database;
+  readonly audit: AuditLog;
   readonly signer: TokenSigner;
   readonly leases: Leases;
   readonly memory: TokenMemory;
@@ -65,6 +66,8 @@ function isolateOf(env: Env, clock: Clock): Isolate {
   const pepper = Buffer.from(env.PEPPER ?? "", "base64");
   if (pepper.byteLength !== 32) throw new Problem("MISCONFIGURED", "PEPPER must be base64 of 32 bytes.");
   const isolate: Isolate = {
+    db: openDatabase(env.DB),
+    audit: new AuditLog(env.AUDIT_LEDGER),
     signer: new TokenSigner(env.TOKEN_SIGNING_KEYS),
     leases: new Leases({ gate: gateOf(env), clock }),
     memory: new TokenMemory(),
@@ -106,26 +109,56 @@ function warningsOf(env: Env): readonly string[] {
   ];
 }
 
-/** The composition root: plain objects from `env`, once per request. `ownHost` is the `host[:port]` it came in by. */
-export function createServices(
-  env: Env,
-  ownHost: string,
-  waitUntil: (promise: Promise<unknown>) => void,
-  clock: Clock = systemClock,
-): Services {
+type WaitUntil = (promise: Promise<unknown>) => void;
+
+/** What calls and the control plane both work with, and nothing that calls can do without: made for every request. */
+function createCallPath(env: Env, ownHost: string, waitUntil: WaitUntil, clock: Clock) {
   const isolate = isolateOf(env, clock);
-  const { signer, leases, memory, hosts, pepper, keys } = isolate;
+  const { db, audit, signer, leases, memory, hosts, keys } = isolate;
   const rules = destinationRules(env, ownHost, hosts);
-  const db = openDatabase(env.DB);
-  const audit = new AuditLog(env.AUDIT_LEDGER);
   const object = (tokenId: TokenId): TokenObject =>
     env.SCOPED_TOKEN.get(env.SCOPED_TOKEN.idFromName(tokenId));
   const changes = new GatedChanges({ db, gate: gateOf(env), audit, waitUntil });
-  const flush = (tenantId: TenantId): Promise<void> => changes.flush(tenantId);
   const vault = new Vault({ db, keys, changes, clock, waitUntil });
   const connections = new Connections({ db, changes, vault, parseCredential, rules, clock, waitUntil });
-  const agents = new Agents({ db, changes, clock, pepper });
   const admission = new Admission({ db, signer, memory, object, clock, waitUntil });
+  const credentials = new Credentials({ vault });
+  const gateway: Gateway = {
+    admission,
+    leases,
+    connections,
+    vault,
+    credentials,
+    hosts,
+    rules,
+    fetch: (url, init) => fetch(url, init),
+    clock,
+    waitUntil,
+  };
+  return { isolate, object, changes, vault, connections, admission, gateway };
+}
+
+/** The call path alone. `ownHost` is the `host[:port]` the request came in by. */
+export function createGateway(env: Env, ownHost: string, waitUntil: WaitUntil): Gateway {
+  return createCallPath(env, ownHost, waitUntil, systemClock).gateway;
+}
+
+/** The composition root: plain objects from `env`, once per request. */
+export function createServices(
+  env: Env,
+  ownHost: string,
+  waitUntil: WaitUntil,
+  clock: Clock = systemClock,
+): Services {
+  const { isolate, object, changes, vault, connections, admission } = createCallPath(
+    env,
+    ownHost,
+    waitUntil,
+    clock,
+  );
+  const { db, audit, signer, leases, pepper } = isolate;
+  const flush = (tenantId: TenantId): Promise<void> => changes.flush(tenantId);
+  const agents = new Agents({ db, changes, clock, pepper });
   const bootstrap = env.BOOTSTRAP_CREDENTIAL;
   return {
     agents,
@@ -133,18 +166,6 @@ export function createServices(
     changes,
     connections,
     deployment: { version: VERSION, warnings: warningsOf(env) },
-    gateway: {
-      admission,
-      leases,
-      connections,
-      vault,
-      credentials: new Credentials({ vault }),
-      hosts,
-      rules,
-      fetch: (url, init) => fetch(url, init),
-      clock,
-      waitUntil,
-    },
     members: new Members({
       db,
       clock,

@@ -14,7 +14,7 @@ export type Decision =
   | { readonly kind: "allow" }
   | {
       readonly kind: "deny";
-      readonly code: "TENANT_FROZEN" | "UNAUTHORIZED" | "SCOPE_DENIED";
+      readonly code: "TENANT_FROZEN" | "SCOPE_DENIED";
       readonly reason: string;
       readonly detail: string;
       readonly why: string;
@@ -29,28 +29,6 @@ function deny(
   why: string,
 ): Decision {
   return { kind: "deny", code, reason, detail, why };
-}
-
-/**
- * Grants issued before a watermark are refused: bulk revocation is one write, complete however many tokens there are.
- * `targets` are what the call would use: connection slug and secret paths.
- */
-export function isRevokedByWatermark(
-  grant: Grant,
-  lease: GateLease,
-  targets: { readonly connection?: string; readonly secrets: readonly string[] },
-): boolean {
-  const { watermarks } = lease;
-  const below = (key: string): boolean => {
-    const mark = watermarks[key];
-    return mark !== undefined && grant.epoch < mark;
-  };
-  return (
-    below("tenant:*") ||
-    below(`agent:${grant.agentId}`) ||
-    (targets.connection !== undefined && below(`connection:${targets.connection}`)) ||
-    targets.secrets.some((path) => below(`secret:${path}`))
-  );
 }
 
 function matchesRule(
@@ -74,7 +52,10 @@ export function mayCall(grant: Grant, slug: string): Decision {
   );
 }
 
-/** grant × connection × the actual call → allow or deny. Pure; whatever is not covered is refused. */
+/**
+ * grant × connection × the actual call → allow or deny. Pure; whatever is not covered is refused. (That a grant is not
+ * revoked is asked before, as part of who calls: `tokens/watermarks.ts`.)
+ */
 export function authorize(grant: Grant, lease: GateLease, route: Route, call: Call): Decision {
   if (lease.frozen) {
     return deny(
@@ -83,9 +64,6 @@ export function authorize(grant: Grant, lease: GateLease, route: Route, call: Ca
       "All calls of this tenant are stopped.",
       "An admin must lift the freeze first.",
     );
-  }
-  if (isRevokedByWatermark(grant, lease, { connection: route.slug, secrets: Object.values(route.secrets) })) {
-    return deny("UNAUTHORIZED", "revoked", "The token is not valid.", "Ask for a new token.");
   }
   const scope = mayCall(grant, route.slug);
   if (scope.kind === "deny") return scope;

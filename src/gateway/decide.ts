@@ -1,8 +1,9 @@
 import { Problem } from "../base/problem.ts";
 import { checkUse, type SealedSecrets } from "../credentials/obtain.ts";
 import type { GateLease } from "../identity/leases.ts";
+import { isBelowWatermark } from "../tokens/watermarks.ts";
 import type { SealedSecret } from "../vault/vault.ts";
-import { checkPlace } from "./authenticate.ts";
+import { checkPlace, unauthorized } from "./authenticate.ts";
 import { authorize, type Decision, mayCall } from "./authorize.ts";
 import type { AgentCall } from "./call.ts";
 import type { Gateway } from "./gateway.ts";
@@ -21,6 +22,9 @@ export interface Decided {
 /** Resolves and authorizes a call under a lease; throws the Problem the agent will see. */
 export async function decideCall(gateway: Gateway, call: AgentCall, lease: GateLease): Promise<Decided> {
   const { grant, addressed } = call;
+  if (isBelowWatermark(grant, lease.watermarks, { connection: addressed.slug, secrets: [], classes: [] })) {
+    throw unauthorized();
+  }
   orThrow(mayCall(grant, addressed.slug));
   const { value: connection } = await gateway.connections.find(grant.tenantId, addressed.slug, lease.epoch);
   if (connection === null) {
@@ -34,6 +38,13 @@ export async function decideCall(gateway: Gateway, call: AgentCall, lease: GateL
   const draft = await draftOutgoing(call, route);
   const references = findReferences(draft.outgoing, route, grant);
   const sealed = await sealedSecrets(gateway, call, route, references, lease.epoch);
+  const used = Object.values(sealed);
+  const targets = {
+    connection: route.slug,
+    secrets: used.map(({ path }) => path),
+    classes: used.flatMap(({ tier, secretType }) => [tier, secretType]),
+  };
+  if (isBelowWatermark(grant, lease.watermarks, targets)) throw unauthorized();
   return { route, sealed, references, draft };
 }
 

@@ -140,7 +140,8 @@ export function responseHeaders(
   for (const [name, value] of upstream) {
     if (HOP_BY_HOP.has(name) || NEVER_RETURNED.has(name) || named.has(name) || redact(name) !== name)
       continue;
-    headers.append(name, redact(rewriteUrls(name, value, rewrite)));
+    // Redacted before as well as after: rewriting respells a URL (`\\` becomes `/`), and with it what to look for.
+    headers.append(name, redact(rewriteUrls(name, redact(value), rewrite)));
   }
   headers.set("cache-control", "no-store");
   headers.set("x-content-type-options", "nosniff");
@@ -149,15 +150,21 @@ export function responseHeaders(
   return headers;
 }
 
+/** Headers whose value is a reference that a client resolves against the URL it called, which is the gateway's. */
+const REFERENCES = new Set(["location", "content-location"]);
+
 function rewriteUrls(name: string, value: string, rewrite: Rewrite): string {
-  if (!value.includes("//")) return value;
-  if (name === "link")
-    return value.replace(/<(https?:)?\/\/[^<>]*>/gi, (link) => `<${rewrite(link.slice(1, -1))}>`);
+  if (!value.includes("/")) return value;
+  // Absolute, or a path from the root: below `/proxy/{connection}` that would be the gateway's own root.
+  if (name === "link") {
+    return value.replace(/<(?:(?:https?:)?\/)?\/[^<>]*>/gi, (link) => `<${rewrite(link.slice(1, -1))}>`);
+  }
   if (name === "refresh") {
     return value.replace(
-      /(url\s*=\s*["']?)((?:https?:)?\/\/[^"'\s]+)/i,
+      /(url\s*=\s*["']?)((?:(?:https?:)?\/)?\/[^"'\s]*)/i,
       (_all, key: string, url: string) => key + rewrite(url),
     );
   }
-  return /^(?:https?:)?\/\/\S*$/i.test(value) ? rewrite(value) : value;
+  const pattern = REFERENCES.has(name) ? /^(?:(?:https?:)?\/)?\/\S*$/i : /^(?:https?:)?\/\/\S*$/i;
+  return pattern.test(value) ? rewrite(value) : value;
 }

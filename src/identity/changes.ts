@@ -4,8 +4,11 @@ import type { TenantId } from "../base/ids.ts";
 
 /** A tenant-wide revocation: every token issued at or before the change's epoch that matches is refused. */
 export interface Watermark {
-  readonly kind: "agent" | "secret" | "connection" | "class" | "tenant";
-  /** Agent id, secret path, connection slug, class; `"*"` for the tenant. */
+  readonly kind: "agent" | "secret" | "plaintext" | "connection" | "class" | "tenant";
+  /**
+   * Agent id; secret path (`secret`: whoever uses it, `plaintext`: whoever could read it); connection slug; a tier or
+   * secret type; `"*"` for the tenant.
+   */
   readonly key: string;
 }
 

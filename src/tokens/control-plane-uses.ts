@@ -8,6 +8,7 @@ import type { Admission } from "./admission.ts";
 import type { EventDraft } from "./charge.ts";
 import { denialOf } from "./denial.ts";
 import type { Grant } from "./grant.ts";
+import { isBelowWatermark } from "./watermarks.ts";
 
 const ROUNDS = 3;
 
@@ -91,8 +92,8 @@ function checkLease(grant: Grant, lease: Lease, secrets: readonly string[]): voi
       why: "An admin must lift the freeze first.",
     });
   }
-  const keys = ["tenant:*", `agent:${grant.agentId}`, ...secrets.map((path) => `secret:${path}`)];
-  if (keys.some((key) => grant.epoch < (lease.watermarks[key] ?? 0))) throw unauthorized();
+  const targets = { connection: null, secrets, classes: secrets.length > 0 ? null : [] };
+  if (isBelowWatermark(grant, lease.watermarks, targets)) throw unauthorized();
 }
 
 function checkScope(grant: Grant, use: TokenUse): void {

@@ -8,7 +8,8 @@ import { readQuery } from "../base/query.ts";
 import { check, readBody, readJson } from "../base/request.ts";
 import { respondChange } from "../base/respond-change.ts";
 import type { AgentCaller, Authentication, MemberCaller } from "../identity/caller.ts";
-import { bulkRevocationSchema, tokenRequestSchema } from "./schemas.ts";
+import type { Watermark } from "../identity/changes.ts";
+import { type BulkRevocation, bulkRevocationSchema, tokenRequestSchema } from "./schemas.ts";
 import type { IndexedToken } from "./tokens.ts";
 
 const tokenIdSchema = idSchema("token");
@@ -39,19 +40,7 @@ export function tokenRoutes(): Hono<ApiEnv> {
   routes.post("/revoke", async (c) => {
     const caller = await c.get("auth").member("admin", "editor");
     const target = await readJson(c.req.raw, bulkRevocationSchema);
-    if ("class" in target) {
-      throw new Problem("VALIDATION_ERROR", "`class`: there are no secret classes in this deployment.", {
-        why: "Revoke by agent, secret, connection or all.",
-      });
-    }
-    const watermark =
-      "all" in target
-        ? ({ kind: "tenant", key: "*" } as const)
-        : "agent" in target
-          ? ({ kind: "agent", key: target.agent } as const)
-          : "secret" in target
-            ? ({ kind: "secret", key: target.secret } as const)
-            : ({ kind: "connection", key: target.connection } as const);
+    const watermark = watermarkFor(target);
     const result = await c.get("services").tokens.revokeAll(caller, watermark);
     return respondChange(c, { revoked: { [watermark.kind]: watermark.key } }, result);
   });
@@ -105,6 +94,14 @@ export function introspectionRoutes(): Hono<ApiEnv> {
       max_uses: grant.maxUses,
     });
   });
+}
+
+function watermarkFor(target: BulkRevocation): Watermark {
+  if ("agent" in target) return { kind: "agent", key: target.agent };
+  if ("secret" in target) return { kind: "secret", key: target.secret };
+  if ("connection" in target) return { kind: "connection", key: target.connection };
+  if ("class" in target) return { kind: "class", key: target.class };
+  return { kind: "tenant", key: "*" };
 }
 
 /** RFC 7662 §2.1 sends a form; JSON is taken as well. */

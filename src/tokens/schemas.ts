@@ -2,7 +2,9 @@ import { z } from "zod";
 import { durationSchema } from "../base/duration.ts";
 import { cidrSchema } from "../base/address.ts";
 import { methodSchema, pathGlobSchema } from "../base/glob.ts";
+import { idSchema } from "../base/ids.ts";
 import { scopeSchema } from "../base/scope.ts";
+import { secretPathSchema } from "../base/secret-path.ts";
 
 /** Which calls: methods and paths of a connection; left out means all of them. */
 export const callRuleSchema = z.strictObject({
@@ -46,11 +48,28 @@ export const tokenRequestSchema = z.strictObject({
 });
 export type TokenRequest = z.infer<typeof tokenRequestSchema>;
 
-/** `POST /v1/tokens/revoke`: exactly one of them. */
-export const bulkRevocationSchema = z.union([
-  z.strictObject({ agent: z.string().min(1) }),
-  z.strictObject({ secret: z.string().min(1) }),
-  z.strictObject({ connection: z.string().min(1) }),
-  z.strictObject({ class: z.string().min(1) }),
-  z.strictObject({ all: z.literal(true) }),
-]);
+/** The classes that secrets come in: their tiers and their types. */
+const CLASSES = [
+  "standard",
+  "sensitive",
+  "critical",
+  "api_key",
+  "oauth_token",
+  "db_credential",
+  "ssh_key",
+  "certificate",
+  "custom",
+] as const;
+
+/** `POST /v1/tokens/revoke`: exactly one of them. A class is an access tier or a secret type. */
+export const bulkRevocationSchema = z.union(
+  [
+    z.strictObject({ agent: idSchema("agent") }),
+    z.strictObject({ secret: secretPathSchema }),
+    z.strictObject({ connection: z.string().min(1).max(63) }),
+    z.strictObject({ class: z.enum(CLASSES) }),
+    z.strictObject({ all: z.literal(true) }),
+  ],
+  'must have exactly one of `agent`, `secret`, `connection`, `class` (a tier or a secret type), or `"all": true`',
+);
+export type BulkRevocation = z.infer<typeof bulkRevocationSchema>;

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import type { SecretId, VersionId } from "../base/ids.ts";
 import type { Envelope } from "./envelope.ts";
-import type { AccessTier } from "./schemas.ts";
+import type { AccessTier, SecretType } from "./schemas.ts";
 import { secrets, secretVersions } from "./tables.ts";
 
 export type SecretRow = typeof secrets.$inferSelect;
@@ -30,6 +30,7 @@ export interface SealedSecret {
   readonly versionId: VersionId;
   readonly version: number;
   readonly tier: AccessTier;
+  readonly secretType: SecretType;
   /** Canonical `host[:port]`; null: not decided yet, which allows none. */
   readonly allowedHosts: readonly string[] | null;
   /** False where it may not be sent upstream: it could not be found safely in a response. */
@@ -44,6 +45,7 @@ export function toSealed(secret: SecretRow, version: SealedVersion): SealedSecre
     versionId: version.id,
     version: version.version,
     tier: secret.accessTier,
+    secretType: secret.secretType,
     allowedHosts: secret.allowedHosts,
     redactable: version.redactable,
     envelope: {

@@ -104,7 +104,7 @@ export class SecretChanges {
       const context = { grace_period_seconds: gracePeriodSeconds };
       const storing = { path, write: { value }, eventType: "secret.rotated", context } as const;
       const { stored, change } = await this.#plan(caller, [storing]);
-      return { change: { ...change, watermarks: [{ kind: "secret", key: path }] }, answer: only(stored) };
+      return { change: { ...change, watermarks: [{ kind: "plaintext", key: path }] }, answer: only(stored) };
     });
   }
 

@@ -9,15 +9,10 @@ import { newId, type TenantId } from "../../../src/base/ids.ts";
 import type { GateObject } from "../../../src/identity/leases.ts";
 import { agents } from "../../../src/identity/tables.ts";
 import { GatedChanges } from "../../../src/identity/tenant-changes.ts";
-import { type Arrived, call, createTenant, type Tenant } from "../support/tenant.ts";
+import { type Arrived, call, createTenant, isolate, type Tenant } from "../support/tenant.ts";
 
 const bindings = env as Env;
 const CALLERS = 200;
-
-/** A separate set of leases over the same objects: what another isolate is. */
-function isolate(): Env {
-  return new Proxy(bindings, {});
-}
 
 function gateOf(tenantId: TenantId) {
   return bindings.TENANT_GATE.get(bindings.TENANT_GATE.idFromName(tenantId));

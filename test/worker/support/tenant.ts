@@ -31,6 +31,11 @@ export interface Tenant {
   settled(): Promise<void>;
 }
 
+/** A separate set of leases over the same objects: what another isolate is. */
+export function isolate(): Env {
+  return new Proxy(env as Env, {});
+}
+
 /** A request through the Worker's own door; resolves with the response, its background work goes on. */
 export async function call(
   path: string,

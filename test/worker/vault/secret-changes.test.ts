@@ -172,7 +172,7 @@ describe("rotation", () => {
     expect(changes.landed[0]?.watermarks).toBeUndefined();
     const { secret } = await vault.changes.rotate(editor, PATH, new Redacted("the-new-value"), 86_400);
     expect(secret.currentVersion).toBe(2);
-    expect(changes.landed[1]?.watermarks).toEqual([{ kind: "secret", key: PATH }]);
+    expect(changes.landed[1]?.watermarks).toEqual([{ kind: "plaintext", key: PATH }]);
     expect(await current(opened)).toBe("the-new-value");
   });
 
