@@ -2,6 +2,7 @@ import { clientAddress } from "./api/client-address.ts";
 import { createApp } from "./app.ts";
 import { newId } from "./base/ids.ts";
 import { Problem } from "./base/problem.ts";
+import { refuseLoop } from "./gateway/headers.ts";
 import { parseTarget } from "./gateway/target.ts";
 import { proxy, refusal } from "./gateway/proxy.ts";
 import { createGateway, createServices, hostsOf } from "./services.ts";
@@ -18,8 +19,15 @@ const app = createApp((c) =>
 /** The two doors: a host or path that belongs to a connection goes to the provider, everything else is our own API. */
 export default {
   async fetch(request, env, context): Promise<Response> {
-    const call = await callDoor(request, env, context);
-    return call ?? app.fetch(request, env, context);
+    try {
+      refuseLoop(request.headers);
+      const call = await callDoor(request, env, context);
+      if (call !== null) return call;
+      if (!URL.canParse(request.url)) throw new Problem("VALIDATION_ERROR", "The request target is not a path.");
+    } catch (error) {
+      return refusal(error, newId("request"), request.headers.get("accept"));
+    }
+    return app.fetch(request, env, context);
   },
 
   async scheduled(_event, env, context): Promise<void> {
@@ -27,16 +35,13 @@ export default {
   },
 } satisfies ExportedHandler<Env>;
 
+/** A call to a provider, or null where the request is for the gateway's own API. */
 async function callDoor(request: Request, env: Env, context: ExecutionContext): Promise<Response | null> {
-  try {
-    const hosts = hostsOf(env);
-    if (!hosts.claims(request.url)) return null;
-    const target = parseTarget(request.url);
-    const addressed = hosts.address(target);
-    if (addressed === null) throw new Problem("NOT_FOUND", "There is no connection at this address.");
-    const gateway = createGateway(env, target.host, (promise) => context.waitUntil(promise));
-    return await proxy(request, target, addressed, clientAddress(request, env.CLIENT_ADDRESS), gateway);
-  } catch (error) {
-    return refusal(error, newId("request"), request.headers.get("accept"));
-  }
+  const hosts = hostsOf(env);
+  if (!hosts.claims(request.url)) return null;
+  const target = parseTarget(request.url);
+  const addressed = hosts.address(target);
+  if (addressed === null) throw new Problem("NOT_FOUND", "There is no connection at this address.");
+  const gateway = createGateway(env, target.host, (promise) => context.waitUntil(promise));
+  return proxy(request, target, addressed, clientAddress(request, env.CLIENT_ADDRESS), gateway);
 }

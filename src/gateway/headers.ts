@@ -140,7 +140,7 @@ export function responseHeaders(
   for (const [name, value] of upstream) {
     if (HOP_BY_HOP.has(name) || NEVER_RETURNED.has(name) || named.has(name) || redact(name) !== name)
       continue;
-    // Redacted before as well as after: rewriting respells a URL (`\\` becomes `/`), and with it what to look for.
+    // Redacted before as well as after: rewriting respells a URL (`\` becomes `/`), and with it what to look for.
     headers.append(name, redact(rewriteUrls(name, redact(value), rewrite)));
   }
   headers.set("cache-control", "no-store");

@@ -1,5 +1,4 @@
 import { Problem } from "../base/problem.ts";
-import { readBody } from "../base/request.ts";
 import { removeHeader } from "../credentials/header-field.ts";
 import { withoutParameter } from "../credentials/parameters.ts";
 import type { OpenSecrets, Outgoing } from "../credentials/kind.ts";
@@ -14,6 +13,8 @@ const MAX_BUFFERED_BODY = 1024 * 1024;
 export interface Draft {
   readonly outgoing: Outgoing;
   readonly stream: ReadableStream | null;
+  /** Bytes that may stream past, where that is not known beforehand; else null. */
+  readonly limit: number | null;
   readonly websocket: boolean;
 }
 
@@ -37,25 +38,31 @@ export async function draftOutgoing(call: AgentCall, route: Route): Promise<Draf
   const tooLarge = limit !== undefined && Number(request.headers.get("content-length") ?? 0) > limit;
   if (tooLarge)
     throw new Problem("BODY_TOO_LARGE", `This connection takes bodies of at most ${limit} bytes.`);
-  let stream: ReadableStream | null = request.body;
-  if (stream !== null && (route.kind.needsBody || route.references.includes("body"))) {
-    outgoing.body = await readBody(request, Math.min(limit ?? MAX_BUFFERED_BODY, MAX_BUFFERED_BODY));
+  let stream = call.body.stream();
+  const isNeeded = route.kind.needsBody || route.references.includes("body");
+  if (stream !== null && (isNeeded || call.body.wasRead)) {
+    outgoing.body = await call.body.whole(Math.min(limit ?? MAX_BUFFERED_BODY, MAX_BUFFERED_BODY));
     stream = null;
-  } else if (stream !== null && limit !== undefined && !request.headers.has("content-length")) {
-    stream = stream.pipeThrough(limited(limit));
   }
   route.kind.strip(outgoing, route.options);
   for (const place of route.tokenIn) {
     if (place.in === "header") removeHeader(outgoing.headers, place.name);
     else if (place.in === "query") outgoing.query = withoutParameter(outgoing.query, place.name);
   }
-  return { outgoing, stream, websocket };
+  const isMeasured = limit === undefined || request.headers.has("content-length");
+  return { outgoing, stream, limit: isMeasured ? null : limit, websocket };
 }
 
 /** Attaches the credential, as the last thing before the request leaves. */
 export function inject(draft: Draft, route: Route, secrets: OpenSecrets): void {
   substitute(draft.outgoing, route, secrets);
   route.kind.inject(draft.outgoing, route.options, secrets);
+}
+
+/** What is sent as the body. Called once, when the call leaves. */
+export function bodyOf({ outgoing, stream, limit }: Draft): Uint8Array | ReadableStream | null {
+  if (outgoing.body !== null || stream === null || limit === null) return outgoing.body ?? stream;
+  return stream.pipeThrough(limited(limit));
 }
 
 function limited(limit: number): TransformStream<Uint8Array, Uint8Array> {

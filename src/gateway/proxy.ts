@@ -1,16 +1,16 @@
 import { newId } from "../base/ids.ts";
-import { Problem, renderProblem } from "../base/problem.ts";
+import { Problem, type ProblemCode, renderProblem } from "../base/problem.ts";
 import type { OpenSecrets } from "../credentials/kind.ts";
 import type { Lease } from "../identity/leases.ts";
 import { denialOf } from "../tokens/denial.ts";
 import { findToken, unauthorized } from "./authenticate.ts";
 import { type AgentCall, callEvent, withoutToken } from "./call.ts";
+import { CallBody } from "./call-body.ts";
 import { type Decided, decideCall } from "./decide.ts";
 import { forward } from "./forward.ts";
 import type { Gateway } from "./gateway.ts";
-import { refuseLoop } from "./headers.ts";
 import { type Addressed, rewriter } from "./hosts.ts";
-import { inject } from "./inject.ts";
+import { bodyOf, inject } from "./inject.ts";
 import { redactorFor } from "./redactors.ts";
 import { respond } from "./respond.ts";
 import type { Target } from "./target.ts";
@@ -37,7 +37,6 @@ export async function proxy(
 ): Promise<Response> {
   const requestId = newId("request");
   try {
-    refuseLoop(request.headers);
     const call = await authenticate(request, requestId, target, addressed, client, gateway);
     return await passCall(call, gateway, requestId);
   } catch (error) {
@@ -60,6 +59,7 @@ async function authenticate(
   if (grant === null) throw unauthorized();
   return {
     request,
+    body: new CallBody(request),
     info: { requestId, ip: client.address, userAgent: request.headers.get("user-agent") },
     ip: client.shared ? null : client.address,
     grant,
@@ -91,7 +91,7 @@ async function passCall(call: AgentCall, gateway: Gateway, requestId: string): P
   try {
     const { route, draft, sealed } = decided;
     inject(draft, route, secrets);
-    const upstream = await forward(draft.outgoing, draft.outgoing.body ?? draft.stream, route, gateway.fetch);
+    const upstream = await forward(draft.outgoing, bodyOf(draft), route, gateway.fetch);
     if (draft.websocket && upstream.webSocket) {
       settle(101, 0);
       return new Response(null, { status: 101, webSocket: upstream.webSocket });
@@ -103,7 +103,9 @@ async function passCall(call: AgentCall, gateway: Gateway, requestId: string): P
       waitUntil,
       onEnd: ({ bytes, broken }) => settle(upstream.status, bytes, broken ? "BROKEN_OFF" : undefined),
     });
-    response.headers.set("x-request-id", requestId);
+    // The provider's own id is the one that its support asks for.
+    response.headers.set("x-valetkey-request-id", requestId);
+    if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);
     return response;
   } catch (error) {
     const code = error instanceof Problem ? error.code : "INTERNAL";
@@ -211,6 +213,20 @@ async function confirmed(
   return { decided, secrets, seq: admitted.seq };
 }
 
+const TRANSIENT = new Set<string>([
+  "RATE_LIMITED",
+  "INTERNAL",
+  "UPSTREAM_FAILED",
+  "UNAVAILABLE",
+  "UPSTREAM_TIMEOUT",
+] satisfies ProblemCode[]);
+
+/**
+ * What SDKs that repeat a 409 or 5xx by themselves look at first (OpenAI's and Anthropic's, Stripe's): to repeat an
+ * UPSTREAM_REFUSED would carry the call out again, and to no end.
+ */
+const NO_RETRY_HEADERS = ["x-should-retry", "stripe-should-retry"];
+
 /** The gateway's own refusal, which an SDK's user can tell from the provider's by `X-Valetkey-Error`. */
 export function refusal(error: unknown, requestId: string, accept: string | null): Response {
   const problem =
@@ -224,5 +240,8 @@ export function refusal(error: unknown, requestId: string, accept: string | null
   }
   const response = renderProblem(problem, requestId, accept);
   response.headers.set("x-valetkey-error", problem.code);
+  if (!TRANSIENT.has(problem.code)) {
+    for (const name of NO_RETRY_HEADERS) response.headers.set(name, "false");
+  }
   return response;
 }

@@ -6,6 +6,7 @@ import { prepare } from "../../local/image.ts";
 import { freePorts } from "../../local/ports.ts";
 import { loadKeys } from "../../local/state.ts";
 import { start } from "../../local/workerd.ts";
+import { placesWithSecrets } from "./canary.ts";
 
 export interface GatewayOptions {
   /** Over the defaults below. */
@@ -37,7 +38,10 @@ export interface Gateway {
   restart(bindings?: Record<string, string>): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
-  /** Ends it, and removes the state directory if it was made here. */
+  /**
+   * Ends it, and removes the state directory if it was made here. Throws where a secret that a test stored stands in
+   * what the gateway wrote to disk or printed.
+   */
   stop(): Promise<void>;
 }
 
@@ -84,7 +88,9 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     kill: () => served.kill(),
     async stop() {
       await served.stop();
+      const places = placesWithSecrets(stateDir, served.logs());
       if (options.stateDir === undefined) await rm(stateDir, { recursive: true, force: true });
+      if (places.length > 0) throw new Error(`a stored secret stands in: ${places.join(", ")}`);
     },
   };
 }
