@@ -1,4 +1,5 @@
 import { canonicalAddress, isSharedAddress } from "../base/address.ts";
+import { BoundedCache } from "../base/cache.ts";
 import type { RequestInfo } from "../base/request.ts";
 
 /** From where a request came. */
@@ -21,9 +22,20 @@ export interface ClientRequest extends RequestInfo {
  */
 export function clientAddress(request: Request, source: string | undefined): ClientAddress {
   const told = toldAddress(request, source ?? "cf-connecting-ip");
-  const address = told === null ? null : canonicalAddress(told);
+  const address = told === null ? null : canonical(told);
   const shared = request.headers.has("cf-worker") || (address !== null && isSharedAddress(address));
   return { address, shared };
+}
+
+const known = new BoundedCache<string, { readonly address: string | null }>(1_000);
+
+/** `canonicalAddress`, remembered: the same few callers come again and again. */
+function canonical(told: string): string | null {
+  const remembered = known.get(told);
+  if (remembered !== undefined) return remembered.address;
+  const address = canonicalAddress(told);
+  known.set(told, { address });
+  return address;
 }
 
 function toldAddress(request: Request, source: string): string | null {

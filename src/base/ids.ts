@@ -35,10 +35,21 @@ export function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
 }
 
+/** Random bytes are drawn for many ids at once: each draw is a call into the platform. */
+const POOL_BYTES = 960;
+let pool = "";
+let drawn = 0;
+
 /** A fresh identifier of a kind. */
 export function newId<K extends Kind>(kind: K): IdOf<K> {
   const { prefix, bytes } = PREFIXES[kind];
-  return `${prefix}_${toHex(crypto.getRandomValues(new Uint8Array(bytes)))}` as IdOf<K>;
+  if (drawn + bytes * 2 > pool.length) {
+    pool = toHex(crypto.getRandomValues(new Uint8Array(POOL_BYTES)));
+    drawn = 0;
+  }
+  const id = pool.slice(drawn, drawn + bytes * 2);
+  drawn += bytes * 2;
+  return `${prefix}_${id}` as IdOf<K>;
 }
 
 /** The identifier made of given random bytes (a token carries its ids as bytes). */

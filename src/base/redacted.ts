@@ -1,3 +1,6 @@
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 /**
  * A secret on its way through the code. Printing, logging, spreading or serialising it says `[redacted]`;
  * the one way to the value is `.reveal()`, so that every place that touches a plaintext can be grepped.
@@ -6,7 +9,7 @@ export class Redacted {
   readonly #value: Uint8Array;
 
   constructor(value: Uint8Array | string) {
-    this.#value = typeof value === "string" ? new TextEncoder().encode(value) : value;
+    this.#value = typeof value === "string" ? encoder.encode(value) : value;
   }
 
   /** The bytes themselves (not a copy). */
@@ -16,7 +19,7 @@ export class Redacted {
 
   /** The bytes as UTF-8 text; throws `TypeError` where they are not UTF-8. */
   reveal(): string {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(this.#value);
+    return decoder.decode(this.#value);
   }
 
   toString(): string {

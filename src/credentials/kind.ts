@@ -33,6 +33,11 @@ export interface CredentialKind<Options = unknown> {
   /** True if the credential goes into the body: the gateway then reads the body whole, bounded. */
   readonly needsBody: boolean;
   /**
+   * The one header that holds the credential, where nothing else does: the gateway leaves every spelling of it out when
+   * it copies the headers, and then need not call `strip`.
+   */
+  header?(options: Options): string;
+  /**
    * Takes off whatever the client put where the credential goes: every duplicate, case and encoding of it. Leaves
    * everything else byte for byte, never throws, and changes nothing when it runs a second time.
    */

@@ -2,6 +2,7 @@ import { Problem } from "../base/problem.ts";
 import type { TokenPlace } from "../connections/provider.ts";
 import { providers } from "../connections/providers.ts";
 import { TOKEN_PATTERN } from "../tokens/token.ts";
+import type { HeaderFields } from "./headers.ts";
 import type { Target } from "./target.ts";
 
 /** The agent's token and where it stood: whether it may stand there is the provider's to say, once that is known. */
@@ -30,18 +31,15 @@ for (const { tokenIn } of providers.values()) {
  * Finds the scoped token: in `X-Valetkey-Token`, in any of the places where SDKs put their key, or (to be checked
  * against the provider later) in the query or the path. Two different tokens are ambiguous and refused.
  */
-export function findToken(headers: Headers, target: Target): Presented {
+export function findToken(fields: HeaderFields, target: Target): Presented {
   const found: Presented[] = [];
-  const own = headers.get("x-valetkey-token");
-  if (own !== null) found.push({ token: own, place: { in: "header", name: "x-valetkey-token" } });
-  const authorization = headers.get("authorization");
-  if (authorization !== null) {
-    const presented = fromAuthorization(authorization);
-    if (presented !== null) found.push(presented);
-  }
-  for (const name of KEY_HEADERS) {
-    const value = headers.get(name);
-    if (value?.startsWith("vkt_")) found.push({ token: value, place: { in: "header", name } });
+  for (const [name, value] of fields) {
+    if (name === "authorization") {
+      const presented = fromAuthorization(value);
+      if (presented !== null) found.push(presented);
+    } else if (name === "x-valetkey-token" || (value.startsWith("vkt_") && KEY_HEADERS.has(name))) {
+      found.push({ token: value, place: { in: "header", name } });
+    }
   }
   if (target.query.includes("vkt_")) {
     for (const pair of target.query.split("&")) {

@@ -4,12 +4,15 @@ import type { EventDraft } from "../tokens/charge.ts";
 import type { Grant } from "../tokens/grant.ts";
 import type { Presented } from "./authenticate.ts";
 import type { CallBody } from "./call-body.ts";
+import type { HeaderFields } from "./headers.ts";
 import type { Addressed } from "./hosts.ts";
 import type { Target } from "./target.ts";
 
 /** One inbound call, read once: everything below decides on this and sends this. */
 export interface AgentCall {
   readonly request: Request;
+  /** The request's headers, read once. */
+  readonly fields: HeaderFields;
   readonly body: CallBody;
   readonly info: RequestInfo;
   /** The caller's address, where it says who calls; null for one that anybody's Worker has. */

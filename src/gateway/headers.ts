@@ -56,15 +56,18 @@ export function refuseLoop(headers: Headers): void {
 }
 
 /** Servers that hand headers on as variables (CGI, WSGI, PHP) read `X_Forwarded_For` as `X-Forwarded-For`. */
-function foldName(name: string): string {
+export function foldName(name: string): string {
   return PLAIN_NAME.test(name) ? name : name.replaceAll(/[^a-z0-9]/g, "-");
 }
 const PLAIN_NAME = /^[a-z0-9-]+$/;
 
-function namedByConnection(headers: Headers): Set<string> {
-  const value = headers.get("connection");
-  if (value === null) return EMPTY;
-  return new Set(value.split(",").map((name) => name.trim().toLowerCase()));
+/** Header names (lower case) and values, taken out of the platform's object once. */
+export type HeaderFields = readonly (readonly [name: string, value: string])[];
+
+function namedByConnection(fields: HeaderFields): Set<string> {
+  const connection = fields.find(([name]) => name === "connection");
+  if (connection === undefined) return EMPTY;
+  return new Set(connection[1].split(",").map((name) => name.trim().toLowerCase()));
 }
 const EMPTY = new Set<string>();
 
@@ -73,12 +76,13 @@ const EMPTY = new Set<string>();
  * everything about the way here. The credential is attached after this, so nothing a client sends can remove it
  * (attack 30). Throws HEADER_REFUSED for a method override (attack 28).
  */
-export function requestHeaders(incoming: Headers, route: Route, websocket: boolean): Headers {
+export function requestHeaders(incoming: HeaderFields, route: Route, websocket: boolean): Headers {
   const named = namedByConnection(incoming);
   const outgoing = new Headers();
   for (const [name, value] of incoming) {
     const folded = foldName(name);
     if (HOP_BY_HOP.has(folded) || NEVER_SENT.has(folded) || named.has(name)) continue;
+    if (route.strippedHeaders.has(folded)) continue;
     if (METHOD_OVERRIDES.includes(folded)) {
       throw new Problem(
         "HEADER_REFUSED",
@@ -135,9 +139,10 @@ export function responseHeaders(
   redact: (text: string) => string,
   rewrite: Rewrite,
 ): Headers {
-  const named = namedByConnection(upstream);
+  const fields = [...upstream];
+  const named = namedByConnection(fields);
   const headers = new Headers();
-  for (const [name, value] of upstream) {
+  for (const [name, value] of fields) {
     if (HOP_BY_HOP.has(name) || NEVER_RETURNED.has(name) || named.has(name) || redact(name) !== name)
       continue;
     // Redacted before as well as after: rewriting respells a URL (`\` becomes `/`), and with it what to look for.

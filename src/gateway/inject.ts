@@ -1,5 +1,4 @@
 import { Problem } from "../base/problem.ts";
-import { removeHeader } from "../credentials/header-field.ts";
 import { withoutParameter } from "../credentials/parameters.ts";
 import type { OpenSecrets, Outgoing } from "../credentials/kind.ts";
 import type { AgentCall } from "./call.ts";
@@ -31,7 +30,7 @@ export async function draftOutgoing(call: AgentCall, route: Route): Promise<Draf
     method,
     path,
     query,
-    headers: requestHeaders(request.headers, route, websocket),
+    headers: requestHeaders(call.fields, route, websocket),
     body: null,
   };
   const limit = route.limits.max_body_bytes;
@@ -44,10 +43,11 @@ export async function draftOutgoing(call: AgentCall, route: Route): Promise<Draf
     outgoing.body = await call.body.whole(Math.min(limit ?? MAX_BUFFERED_BODY, MAX_BUFFERED_BODY));
     stream = null;
   }
-  route.kind.strip(outgoing, route.options);
-  for (const place of route.tokenIn) {
-    if (place.in === "header") removeHeader(outgoing.headers, place.name);
-    else if (place.in === "query") outgoing.query = withoutParameter(outgoing.query, place.name);
+  if (route.kind.header === undefined) route.kind.strip(outgoing, route.options);
+  if (outgoing.query !== "") {
+    for (const place of route.tokenIn) {
+      if (place.in === "query") outgoing.query = withoutParameter(outgoing.query, place.name);
+    }
   }
   const isMeasured = limit === undefined || request.headers.has("content-length");
   return { outgoing, stream, limit: isMeasured ? null : limit, websocket };

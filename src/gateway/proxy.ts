@@ -52,13 +52,15 @@ async function authenticate(
   client: ClientAddress,
   gateway: Gateway,
 ): Promise<AgentCall> {
-  const presented = findToken(request.headers, target);
+  const fields = [...request.headers];
+  const presented = findToken(fields, target);
   const claims = gateway.admission.verify(presented.token);
   if (claims === null) throw unauthorized();
   const grant = await gateway.admission.grant(claims);
   if (grant === null) throw unauthorized();
   return {
     request,
+    fields,
     body: new CallBody(request),
     info: { requestId, ip: client.address, userAgent: request.headers.get("user-agent") },
     ip: client.shared ? null : client.address,

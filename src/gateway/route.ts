@@ -4,6 +4,7 @@ import type { TokenPlace } from "../connections/provider.ts";
 import { providers } from "../connections/providers.ts";
 import type { CredentialKind } from "../credentials/kind.ts";
 import { parseCredential } from "../credentials/kinds.ts";
+import { foldName } from "./headers.ts";
 
 /** A connection, compiled for calls: parsed and checked once per isolate and version of its configuration. */
 export interface Route extends Connection {
@@ -11,6 +12,8 @@ export interface Route extends Connection {
   readonly kind: CredentialKind;
   readonly options: unknown;
   readonly tokenIn: readonly TokenPlace[];
+  /** Folded names of headers where the credential goes, or where SDKs put their key: none of a client's goes on. */
+  readonly strippedHeaders: ReadonlySet<string>;
   readonly defaultHeaders: readonly (readonly [name: string, value: string])[];
 }
 
@@ -29,12 +32,16 @@ export function compileRoute(connection: Connection, rules: DestinationRules): R
   if (known !== undefined) return known;
   const provider = connection.provider === null ? undefined : providers.get(connection.provider);
   const { kind, options } = parseCredential(connection.credential);
+  const tokenIn = provider?.tokenIn ?? ANY_HEADER;
+  const stripped = tokenIn.flatMap((place) => (place.in === "header" ? [place.name] : []));
+  if (kind.header !== undefined) stripped.push(kind.header(options));
   const route: Route = {
     ...connection,
     destination: parseDestination(connection.baseUrl, rules),
     kind,
     options,
-    tokenIn: provider?.tokenIn ?? ANY_HEADER,
+    tokenIn,
+    strippedHeaders: new Set(stripped.map((name) => foldName(name.toLowerCase()))),
     defaultHeaders: Object.entries(provider?.defaultHeaders ?? {}),
   };
   compiled.set(connection, route);

@@ -27,8 +27,10 @@ export interface Envelope extends WrappedKey {
 }
 
 /** A JSON array of strings and whole numbers has one reading: no two bindings share their additional data. */
+const encoder = new TextEncoder();
+
 function additionalData(binding: Binding, format: number): Uint8Array {
-  return new TextEncoder().encode(
+  return encoder.encode(
     JSON.stringify(["valetkey secret", format, binding.tenantId, binding.path, binding.version]),
   );
 }

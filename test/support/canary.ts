@@ -27,7 +27,11 @@ export function formsOf(value: string): Buffer[] {
     JSON.stringify(JSON.stringify(value)).slice(3, -3),
   ];
   for (let alignment = 0; alignment < 3; alignment++) {
-    const padded = Buffer.concat([Buffer.alloc(alignment), bytes, Buffer.alloc((3 - ((alignment + bytes.length) % 3)) % 3)]);
+    const padded = Buffer.concat([
+      Buffer.alloc(alignment),
+      bytes,
+      Buffer.alloc((3 - ((alignment + bytes.length) % 3)) % 3),
+    ]);
     const tail = (alignment + bytes.length) % 3 === 0 ? 0 : 4;
     const inner = padded.toString("base64").slice(alignment === 0 ? 0 : 4, tail === 0 ? undefined : -tail);
     forms.push(inner, inner.replaceAll("+", "-").replaceAll("/", "_"));

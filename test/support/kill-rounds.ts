@@ -56,10 +56,10 @@ export async function killRounds(
     );
     const acknowledged: string[] = [];
     for (let round = 0; round < rounds; round++) {
-      let stopped = false;
+      const load = { stopped: false };
       const callers = Array.from({ length: CALLERS }, async (_, caller) => {
         const token = tokens[caller % TOKENS] as IssuedToken;
-        while (!stopped) {
+        while (!load.stopped) {
           const id = await requestId(gateway.url, token.token).catch(() => null);
           if (id !== null) acknowledged.push(id);
           else await sleep(5);
@@ -67,7 +67,7 @@ export async function killRounds(
       });
       await sleep(50 + random() * 400);
       await gateway.kill();
-      stopped = true;
+      load.stopped = true;
       await Promise.all(callers);
       await gateway.restart();
       progress(round + 1);
@@ -97,7 +97,10 @@ async function compare(
   rounds: number,
   reachedUpstream: number,
 ): Promise<KillReport> {
-  const uses = (await Promise.all(tokens.map(({ tokenId }) => tenant.uses(tokenId)))).reduce((a, b) => a + b, 0);
+  const uses = (await Promise.all(tokens.map(({ tokenId }) => tenant.uses(tokenId)))).reduce(
+    (a, b) => a + b,
+    0,
+  );
   let lines = new Map<string, number>();
   const deadline = Date.now() + 20_000;
   while (Date.now() < deadline) {

@@ -53,6 +53,7 @@ export const basic = defineKind<Options>({
     }),
   needsBody: false,
   secretNames,
+  header: () => "authorization",
   strip(outgoing) {
     removeHeader(outgoing.headers, "authorization");
   },

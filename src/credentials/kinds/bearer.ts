@@ -18,6 +18,7 @@ export const bearer = defineKind({
   }),
   needsBody: false,
   secretNames: () => ["secret"],
+  header: () => "authorization",
   strip(outgoing) {
     removeHeader(outgoing.headers, "authorization");
   },

@@ -22,6 +22,7 @@ export const header = defineKind({
   }),
   needsBody: false,
   secretNames: () => ["secret"],
+  header: ({ name }) => name,
   strip(outgoing, { name }) {
     removeHeader(outgoing.headers, name);
   },
