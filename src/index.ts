@@ -4,7 +4,8 @@ import { newId } from "./base/ids.ts";
 import { Problem } from "./base/problem.ts";
 import { refuseLoop } from "./gateway/headers.ts";
 import { parseTarget } from "./gateway/target.ts";
-import { proxy, refusal } from "./gateway/proxy.ts";
+import { proxy } from "./gateway/proxy.ts";
+import { refusal } from "./gateway/refusal.ts";
 import { createGateway, createServices, hostsOf } from "./services.ts";
 import { sweep } from "./sweep.ts";
 

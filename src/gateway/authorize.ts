@@ -14,11 +14,14 @@ export type Decision =
   | { readonly kind: "allow" }
   | {
       readonly kind: "deny";
-      readonly code: "TENANT_FROZEN" | "SCOPE_DENIED";
+      readonly code: "TENANT_FROZEN" | "SCOPE_DENIED" | "PATH_REFUSED";
       readonly reason: string;
       readonly detail: string;
       readonly why: string;
     };
+
+/** Matching takes time with the length of the path and of the patterns: both are bounded (attack 88). */
+const MAX_RULED_PATH = 4_096;
 
 const ALLOW: Decision = { kind: "allow" };
 
@@ -67,6 +70,15 @@ export function authorize(grant: Grant, lease: GateLease, route: Route, call: Ca
   }
   const scope = mayCall(grant, route.slug);
   if (scope.kind === "deny") return scope;
+  const isRuled = route.allow !== null || grant.allow !== null;
+  if (isRuled && call.path.length > MAX_RULED_PATH) {
+    return deny(
+      "PATH_REFUSED",
+      "path-length",
+      "The path is too long to be held against the rules for this call.",
+      `Where a connection or a token is narrowed to paths, they may have ${MAX_RULED_PATH} characters.`,
+    );
+  }
   const where = `${call.method} ${call.path}`;
   if (
     route.allow !== null ? !route.allow.some((rule) => matchesRule(rule, call)) : route.default === "deny"

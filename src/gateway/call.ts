@@ -51,16 +51,18 @@ export function withoutToken(addressed: Addressed, target: Target, presented: Pr
 
 const TOKENS = /vk[tam]_[0-9A-Za-z]{6,}/g;
 
+const MAX_USER_AGENT = 512;
+
 /** How the ledger will tell of this call. Never the query: keys stand in queries. */
-export function callEvent(call: AgentCall, host: string | null): EventDraft {
-  const { grant, info, method, path, addressed } = call;
+export function callEvent(call: AgentCall, path: string, host: string | null): EventDraft {
+  const { grant, info, method, addressed } = call;
   return {
     event_type: "connection.called",
     resource_type: "connection",
     resource: addressed.slug,
     actor: `agent:${grant.agentId}`,
     ip_address: info.ip,
-    user_agent: info.userAgent?.replace(TOKENS, "[token]") ?? null,
+    user_agent: info.userAgent?.slice(0, MAX_USER_AGENT).replace(TOKENS, "[token]") ?? null,
     outcome: "success",
     context: {
       ...grant.context,

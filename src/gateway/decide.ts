@@ -1,4 +1,7 @@
+import type { AtEpoch } from "../base/epoch-cache.ts";
+import type { TenantId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
+import type { Connection } from "../connections/connection.ts";
 import { checkUse, type SealedSecrets } from "../credentials/obtain.ts";
 import type { GateLease } from "../identity/leases.ts";
 import { isBelowWatermark } from "../tokens/watermarks.ts";
@@ -9,7 +12,7 @@ import type { AgentCall } from "./call.ts";
 import type { Gateway } from "./gateway.ts";
 import { findReferences } from "./references.ts";
 import { compileRoute, type Route } from "./route.ts";
-import { type Draft, draftOutgoing } from "./inject.ts";
+import { type Draft, draftOutgoing, takeBody } from "./inject.ts";
 
 /** A call that may go on, and what it needs to: decided on one epoch. */
 export interface Decided {
@@ -19,14 +22,60 @@ export interface Decided {
   readonly draft: Draft;
 }
 
+const ROUNDS = 3;
+
 /** Resolves and authorizes a call under a lease; throws the Problem the agent will see. */
 export async function decideCall(gateway: Gateway, call: AgentCall, lease: GateLease): Promise<Decided> {
-  const { grant, addressed } = call;
+  let { epoch } = lease;
+  for (let round = 0; round < ROUNDS; round++) {
+    const parts = new Parts(gateway, call.grant.tenantId, epoch);
+    const decided = await decideOn(parts, gateway, call, lease);
+    if (parts.areOfOneTime) return decided;
+    epoch = parts.newest;
+  }
+  throw new Problem("UNAVAILABLE", "The configuration changed too often to decide this call. Try again.");
+}
+
+/** Looks up what a decision needs, and notices where its parts were never all in force at one time. */
+class Parts {
+  readonly #gateway: Gateway;
+  readonly #tenantId: TenantId;
+  readonly #epoch: number;
+  newest = 0;
+  #oldest = Number.POSITIVE_INFINITY;
+
+  constructor(gateway: Gateway, tenantId: TenantId, epoch: number) {
+    this.#gateway = gateway;
+    this.#tenantId = tenantId;
+    this.#epoch = epoch;
+  }
+
+  get areOfOneTime(): boolean {
+    return this.newest <= this.#epoch || this.#oldest === this.newest;
+  }
+
+  async connection(slug: string): Promise<Connection | null> {
+    return this.#note(await this.#gateway.connections.find(this.#tenantId, slug, this.#epoch));
+  }
+
+  async secret(path: string): Promise<SealedSecret | null> {
+    return this.#note(await this.#gateway.vault.sealed(this.#tenantId, path, this.#epoch));
+  }
+
+  #note<V>({ epoch, value }: AtEpoch<V>): V {
+    this.newest = Math.max(this.newest, epoch);
+    this.#oldest = Math.min(this.#oldest, epoch);
+    return value;
+  }
+}
+
+async function decideOn(parts: Parts, gateway: Gateway, call: AgentCall, lease: GateLease): Promise<Decided> {
+  const { grant, addressed, method } = call;
   if (isBelowWatermark(grant, lease.watermarks, { connection: addressed.slug, secrets: [], classes: [] })) {
     throw unauthorized();
   }
   orThrow(mayCall(grant, addressed.slug));
-  const { value: connection } = await gateway.connections.find(grant.tenantId, addressed.slug, lease.epoch);
+  const connection = await parts.connection(addressed.slug);
   if (connection === null) {
     throw new Problem("NOT_FOUND", `There is no connection "${addressed.slug}".`, {
       why: "An editor of this tenant can make one.",
@@ -34,10 +83,11 @@ export async function decideCall(gateway: Gateway, call: AgentCall, lease: GateL
   }
   const route = compileRoute(connection, gateway.rules);
   checkPlace(call.presented.place, route.tokenIn);
-  orThrow(authorize(grant, lease, route, call));
-  const draft = await draftOutgoing(call, route);
+  const head = draftOutgoing(call, route);
+  orThrow(authorize(grant, lease, route, { method, path: head.outgoing.path }));
+  const draft = await takeBody(head, call, route);
   const references = findReferences(draft.outgoing, route, grant);
-  const sealed = await sealedSecrets(gateway, call, route, references, lease.epoch);
+  const sealed = await sealedSecrets(parts, route, references);
   const used = Object.values(sealed);
   const targets = {
     connection: route.slug,
@@ -49,17 +99,15 @@ export async function decideCall(gateway: Gateway, call: AgentCall, lease: GateL
 }
 
 async function sealedSecrets(
-  gateway: Gateway,
-  call: AgentCall,
+  parts: Parts,
   route: Route,
   references: ReadonlySet<string>,
-  epoch: number,
 ): Promise<SealedSecrets> {
   const sealed: Record<string, SealedSecret> = {};
   const wanted: (readonly [name: string, path: string])[] = Object.entries(route.secrets);
   for (const path of references) wanted.push([path, path]);
   for (const [name, path] of wanted) {
-    const { value } = await gateway.vault.sealed(call.grant.tenantId, path, epoch);
+    const value = await parts.secret(path);
     if (value === null) {
       if (references.has(path)) throw new Problem("SECRET_NOT_FOUND", `There is no secret at "${path}".`);
       throw new Problem(

@@ -1,5 +1,6 @@
 import { Problem } from "../base/problem.ts";
 import type { Outgoing } from "../credentials/kind.ts";
+import { type Deadline, DeadlinePassed } from "./deadline.ts";
 import type { Route } from "./route.ts";
 
 const DEFAULT_TIMEOUT_SECONDS = 120;
@@ -15,30 +16,23 @@ export async function forward(
   body: ReadableStream | Uint8Array | null,
   route: Route,
   fetch: Fetch,
+  deadline: Deadline,
 ): Promise<Response> {
   const { destination, limits } = route;
   const query = outgoing.query === "" ? "" : `?${outgoing.query}`;
   const url = `${destination.scheme}://${destination.authority}${destination.basePath}${outgoing.path}${query}`;
   const seconds = limits.timeout_seconds ?? DEFAULT_TIMEOUT_SECONDS;
-  const abort = new AbortController();
-  let timedOut = false;
-  const timer = setTimeout(() => {
-    timedOut = true;
-    abort.abort();
-  }, seconds * 1000);
+  const { method, headers } = outgoing;
   try {
-    return await fetch(url, {
-      method: outgoing.method,
-      headers: outgoing.headers,
-      body: body as BodyInit | null,
-      redirect: "manual",
-      signal: abort.signal,
-    });
+    // No signal: what is still under way when a call ends, the platform ends with it.
+    const sent = fetch(url, { method, headers, body: body as BodyInit | null, redirect: "manual" });
+    return await deadline.within(seconds * 1000, sent);
   } catch (cause) {
-    if (timedOut) {
+    const why = "The call may have been carried out: look before you repeat it.";
+    if (cause instanceof DeadlinePassed) {
       throw new Problem("UPSTREAM_TIMEOUT", `The upstream sent no answer within ${seconds} s.`, {
         cause,
-        why: "The call may have been carried out: look before you repeat it.",
+        why,
       });
     }
     throw new Problem(
@@ -46,10 +40,8 @@ export async function forward(
       "The upstream could not be reached, or broke off before it answered.",
       {
         cause,
-        why: "The call may have been carried out: look before you repeat it.",
+        why,
       },
     );
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -17,40 +17,44 @@ export interface Draft {
   readonly websocket: boolean;
 }
 
-/** Everything of the client's that goes on, with whatever it put where the credential goes taken off. */
-export async function draftOutgoing(call: AgentCall, route: Route): Promise<Draft> {
+/**
+ * Everything of the client's that goes on, with whatever it put where the credential goes taken off: what is decided on
+ * is what is sent. The body follows in `takeBody`, once the call is allowed at all.
+ */
+export function draftOutgoing(call: AgentCall, route: Route): Draft {
   const { request, method, path, query } = call;
   const websocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
   if (websocket && !route.websockets) {
     throw new Problem("HEADER_REFUSED", `The connection "${route.slug}" does not let WebSockets through.`, {
-      why: "Frames are not redacted; an editor can set `websockets` on the connection if the upstream is trusted.",
+      why: "An editor can set `websockets` on the connection.",
     });
   }
-  const outgoing: Outgoing = {
-    method,
-    path,
-    query,
-    headers: requestHeaders(call.fields, route, websocket),
-    body: null,
-  };
-  const limit = route.limits.max_body_bytes;
-  const tooLarge = limit !== undefined && Number(request.headers.get("content-length") ?? 0) > limit;
-  if (tooLarge)
+  const headers = requestHeaders(call.fields, route, websocket);
+  const outgoing: Outgoing = { method, path, query, headers, body: null };
+  const { max_body_bytes: limit } = route.limits;
+  const announced = request.headers.get("content-length");
+  if (limit !== undefined && Number(announced ?? 0) > limit) {
     throw new Problem("BODY_TOO_LARGE", `This connection takes bodies of at most ${limit} bytes.`);
-  let stream = call.body.stream();
-  const isNeeded = route.kind.needsBody || route.references.includes("body");
-  if (stream !== null && (isNeeded || call.body.wasRead)) {
-    outgoing.body = await call.body.whole(Math.min(limit ?? MAX_BUFFERED_BODY, MAX_BUFFERED_BODY));
-    stream = null;
   }
-  if (route.kind.header === undefined) route.kind.strip(outgoing, route.options);
+  if (route.kind.header === undefined && !route.kind.needsBody) route.kind.strip(outgoing, route.options);
   if (outgoing.query !== "") {
     for (const place of route.tokenIn) {
       if (place.in === "query") outgoing.query = withoutParameter(outgoing.query, place.name);
     }
   }
-  const isMeasured = limit === undefined || request.headers.has("content-length");
-  return { outgoing, stream, limit: isMeasured ? null : limit, websocket };
+  return { outgoing, stream: null, limit: announced === null ? (limit ?? null) : null, websocket };
+}
+
+/** Puts the body to its draft: read whole where the credential or a reference goes into it, else as a stream. */
+export async function takeBody(draft: Draft, call: AgentCall, route: Route): Promise<Draft> {
+  const { outgoing } = draft;
+  const stream = call.body.stream();
+  const isNeeded = route.kind.needsBody || route.references.includes("body") || call.body.wasRead;
+  if (stream === null || !isNeeded) return stream === null ? draft : { ...draft, stream };
+  const limit = Math.min(route.limits.max_body_bytes ?? MAX_BUFFERED_BODY, MAX_BUFFERED_BODY);
+  outgoing.body = await call.body.whole(limit);
+  if (route.kind.needsBody) route.kind.strip(outgoing, route.options);
+  return draft;
 }
 
 /** Attaches the credential, as the last thing before the request leaves. */

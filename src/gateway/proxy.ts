@@ -1,17 +1,19 @@
 import { newId } from "../base/ids.ts";
-import { Problem, type ProblemCode, renderProblem } from "../base/problem.ts";
-import type { OpenSecrets } from "../credentials/kind.ts";
-import type { Lease } from "../identity/leases.ts";
+import { Problem } from "../base/problem.ts";
+import { inAllowlist } from "../base/address.ts";
+import { LEASE_MS, type Lease } from "../identity/leases.ts";
 import { denialOf } from "../tokens/denial.ts";
+import { type Armed, arm, findArmed } from "./armed.ts";
 import { findToken, unauthorized } from "./authenticate.ts";
 import { type AgentCall, callEvent, withoutToken } from "./call.ts";
 import { CallBody } from "./call-body.ts";
+import { Deadline } from "./deadline.ts";
 import { type Decided, decideCall } from "./decide.ts";
 import { forward } from "./forward.ts";
 import type { Gateway } from "./gateway.ts";
 import { type Addressed, rewriter } from "./hosts.ts";
 import { bodyOf, inject } from "./inject.ts";
-import { redactorFor } from "./redactors.ts";
+import { refusal } from "./refusal.ts";
 import { respond } from "./respond.ts";
 import type { Target } from "./target.ts";
 
@@ -74,15 +76,15 @@ async function authenticate(
 
 interface Admitted {
   readonly decided: Decided;
-  readonly secrets: OpenSecrets;
+  readonly armed: Armed;
   readonly seq: number;
 }
 
 async function passCall(call: AgentCall, gateway: Gateway, requestId: string): Promise<Response> {
   const { admission, clock, waitUntil } = gateway;
   const startedAt = clock();
-  const { decided, secrets, seq } = await admit(call, gateway);
-  const settle = (status: number, bytes: number, error?: string): void =>
+  const deadline = new Deadline();
+  const settle = (seq: number, status: number, bytes: number, error?: string): void =>
     admission.settle(call.grant, {
       seq,
       status,
@@ -90,67 +92,83 @@ async function passCall(call: AgentCall, gateway: Gateway, requestId: string): P
       bytes,
       ...(error === undefined ? {} : { error }),
     });
+  let charged: number | null = null;
   try {
-    const { route, draft, sealed } = decided;
-    inject(draft, route, secrets);
-    const upstream = await forward(draft.outgoing, bodyOf(draft), route, gateway.fetch);
+    const admitted = await admit(call, gateway, deadline, (seq) => {
+      charged = seq;
+    });
+    const { seq, armed } = admitted;
+    const { route, draft } = admitted.decided;
+    inject(draft, route, armed.secrets);
+    const upstream = await forward(draft.outgoing, bodyOf(draft), route, gateway.fetch, deadline);
     if (draft.websocket && upstream.webSocket) {
-      settle(101, 0);
+      settle(seq, 101, 0);
       return new Response(null, { status: 101, webSocket: upstream.webSocket });
     }
     const response = await respond(upstream, {
       method: call.method,
-      redactor: redactorFor(route, sealed, secrets, clock()),
+      redactor: armed.redactor,
       rewrite: rewriter(route.destination, call.addressed.prefix),
       waitUntil,
-      onEnd: ({ bytes, broken }) => settle(upstream.status, bytes, broken ? "BROKEN_OFF" : undefined),
+      onEnd: ({ bytes, broken }) => settle(seq, upstream.status, bytes, broken ? "BROKEN_OFF" : undefined),
     });
     // The provider's own id is the one that its support asks for.
     response.headers.set("x-valetkey-request-id", requestId);
     if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);
     return response;
   } catch (error) {
-    const code = error instanceof Problem ? error.code : "INTERNAL";
-    settle(error instanceof Problem ? error.status : 500, 0, code);
+    const { status, code } = error instanceof Problem ? error : { status: 500, code: "INTERNAL" };
+    if (charged !== null) settle(charged, status, 0, code);
     throw error;
+  } finally {
+    deadline.end();
   }
 }
 
-/** Decides and charges, again where the configuration moved meanwhile. */
-async function admit(call: AgentCall, gateway: Gateway): Promise<Admitted> {
-  const { admission, credentials } = gateway;
+/** Decides and charges, again where the configuration moved meanwhile. `onCharge` is told at once. */
+async function admit(
+  call: AgentCall,
+  gateway: Gateway,
+  deadline: Deadline,
+  onCharge: (seq: number) => void,
+): Promise<Admitted> {
+  const { admission, credentials, clock } = gateway;
+  const { tenantId } = call.grant;
   const callId = newId("call");
   let epoch = 0;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const { lease, confirmation } = await leaseFor(call, gateway, epoch, round);
     const { decided, lease: decidedOn } = await decide(call, gateway, lease, confirmation);
-    const { tenantId } = call.grant;
-    if (!credentials.isWarm(decided.sealed)) await credentials.open(tenantId, decided.sealed);
-    const opening = credentials.open(tenantId, decided.sealed);
-    opening.catch(() => undefined);
-    const event = callEvent(call, decided.route.destination.authority);
-    const verdict = await admission.charge(call.grant, {
-      callId,
-      epoch: decidedOn.epoch,
-      ip: call.ip,
-      event,
-    });
+    const { route, sealed, draft } = decided;
+    const atHand = findArmed(route, sealed, clock());
+    // A data key that is not at hand is obtained first: a key service that fails burns no use.
+    if (atHand === null && !credentials.isWarm(sealed)) await credentials.open(tenantId, sealed);
+    // Whatever took its time (a body, a key service) must not have outlived what the call was decided on.
+    if (confirmation === null && hasLapsed(decidedOn, clock())) continue;
+    const opening = atHand === null ? credentials.open(tenantId, sealed) : null;
+    opening?.catch(() => undefined);
+    const event = callEvent(call, draft.outgoing.path, route.destination.authority);
+    const charge = { callId, epoch: decidedOn.epoch, ip: call.ip, event };
+    const verdict = await admission.charge(call.grant, charge, (ms, work) => deadline.within(ms, work));
     if (verdict.kind === "stale") {
       ({ epoch } = verdict);
       continue;
     }
     if (verdict.kind !== "allowed") throw denialOf(verdict, unauthorized);
-    if (confirmation === null || decidedOn !== lease)
-      return { decided, secrets: await opening, seq: verdict.seq };
-    return await confirmed(
-      call,
-      gateway,
-      { decided, secrets: await opening, seq: verdict.seq },
-      lease,
-      confirmation,
-    );
+    const { seq } = verdict;
+    onCharge(seq);
+    const armed =
+      atHand ?? arm(route, sealed, await (opening ?? credentials.open(tenantId, sealed)), clock());
+    const awaited = decidedOn === lease ? confirmation : null;
+    if (awaited === null && !hasLapsed(decidedOn, clock())) return { decided, armed, seq };
+    const fresh = await (awaited ?? gateway.leases.ask(tenantId, gateway.waitUntil));
+    return await confirmed(call, gateway, { decided, armed, seq }, decidedOn, fresh);
   }
   throw new Problem("UNAVAILABLE", "The configuration changed too often to decide this call. Try again.");
+}
+
+function hasLapsed(lease: Lease, now: number): boolean {
+  return now - lease.askedAt >= LEASE_MS;
 }
 
 /**
@@ -190,9 +208,17 @@ async function decide(
     if (!(error instanceof Problem)) throw error;
     // A refusal under a lapsed lease may be out of date.
     if (confirmation !== null) return decide(call, gateway, await confirmation, null);
-    gateway.admission.deny(call.grant, error.code, callEvent(call, null));
-    throw error;
+    gateway.admission.deny(call.grant, error.code, callEvent(call, call.path, null));
+    throw await unlessDead(call, gateway, error);
   }
+}
+
+/** What a token that could not be charged anyway is told instead of why its call was refused (attack 57). */
+async function unlessDead(call: AgentCall, gateway: Gateway, refusal: Problem): Promise<Problem> {
+  const { ipAllowlist } = call.grant;
+  if (await gateway.admission.isRevoked(call.grant)) return unauthorized();
+  const isElsewhere = ipAllowlist.length > 0 && (call.ip === null || !inAllowlist(call.ip, ipAllowlist));
+  return isElsewhere ? denialOf({ kind: "denied", reason: "address" }, unauthorized) : refusal;
 }
 
 /** A charge made under a lapsed lease goes on only if the fresh one says the same, or allows the call anew. */
@@ -200,50 +226,15 @@ async function confirmed(
   call: AgentCall,
   gateway: Gateway,
   admitted: Admitted,
-  lease: Lease,
-  confirmation: Promise<Lease>,
+  decidedOn: Lease,
+  fresh: Lease,
 ): Promise<Admitted> {
-  const refuse = (error: unknown): never => {
-    const { code, status } = error instanceof Problem ? error : new Problem("UNAVAILABLE", "");
-    gateway.admission.settle(call.grant, { seq: admitted.seq, status, durationMs: 0, bytes: 0, error: code });
-    throw error;
-  };
-  const fresh = await confirmation.catch(refuse);
-  if (fresh.epoch === lease.epoch && fresh.frozen === lease.frozen) return admitted;
-  const decided = await decideCall(gateway, call, fresh).catch(refuse);
-  const secrets = await gateway.credentials.open(call.grant.tenantId, decided.sealed).catch(refuse);
-  return { decided, secrets, seq: admitted.seq };
-}
-
-const TRANSIENT = new Set<string>([
-  "RATE_LIMITED",
-  "INTERNAL",
-  "UPSTREAM_FAILED",
-  "UNAVAILABLE",
-  "UPSTREAM_TIMEOUT",
-] satisfies ProblemCode[]);
-
-/**
- * What SDKs that repeat a 409 or 5xx by themselves look at first (OpenAI's and Anthropic's, Stripe's): to repeat an
- * UPSTREAM_REFUSED would carry the call out again, and to no end.
- */
-const NO_RETRY_HEADERS = ["x-should-retry", "stripe-should-retry"];
-
-/** The gateway's own refusal, which an SDK's user can tell from the provider's by `X-Valetkey-Error`. */
-export function refusal(error: unknown, requestId: string, accept: string | null): Response {
-  const problem =
-    error instanceof Problem
-      ? error
-      : new Problem("INTERNAL", "Something went wrong in the gateway; the request id finds it in the log.");
-  if (problem !== error) {
-    const name = error instanceof Error ? error.name : "unknown";
-    const at = error instanceof Error ? (error.stack?.split("\n")[1]?.trim() ?? "") : "";
-    console.error(JSON.stringify({ at: "gateway.proxy", request_id: requestId, error: name, where: at }));
-  }
-  const response = renderProblem(problem, requestId, accept);
-  response.headers.set("x-valetkey-error", problem.code);
-  if (!TRANSIENT.has(problem.code)) {
-    for (const name of NO_RETRY_HEADERS) response.headers.set(name, "false");
-  }
-  return response;
+  if (fresh.version === decidedOn.version) return admitted;
+  const decided = await decideCall(gateway, call, fresh);
+  const { route, sealed } = decided;
+  const now = gateway.clock();
+  const atHand = findArmed(route, sealed, now);
+  const armed =
+    atHand ?? arm(route, sealed, await gateway.credentials.open(call.grant.tenantId, sealed), now);
+  return { decided, armed, seq: admitted.seq };
 }

@@ -14,6 +14,9 @@ const CHARGE_WITHIN_MS = 3_000;
 /** Outcomes of an isolate's calls are told together. */
 const OUTCOMES_EVERY_MS = 200;
 
+/** `work`, or a rejection where it takes longer than `milliseconds`. */
+export type TimeLimit = <T>(milliseconds: number, work: Promise<T>) => Promise<T>;
+
 /** What an isolate remembers of tokens. Grants are immutable, so a cached one is never stale. */
 export class TokenMemory {
   readonly grants = new BoundedCache<TokenId, Grant>(10_000);
@@ -78,19 +81,25 @@ export class Admission {
       readonly ip: string | null;
       readonly event: EventDraft;
     },
+    limit: TimeLimit = within,
   ): Promise<ChargeVerdict> {
     const { tokenId, tenantId, ipAllowlist, maxUses, rate, expiresAt } = grant;
     const request: ChargeRequest = { ...call, tokenId, tenantId, ipAllowlist, maxUses, rate, expiresAt };
     const deadline = this.#clock() + CHARGE_WITHIN_MS;
     for (let attempt = 1; attempt <= CHARGE_ATTEMPTS && this.#clock() < deadline; attempt++) {
       try {
-        return await within(CHARGE_WITHIN_MS, this.#object(tokenId).charge(request));
+        return await limit(CHARGE_WITHIN_MS, this.#object(tokenId).charge(request));
       } catch (error) {
         if (typeof error === "object" && error !== null && "overloaded" in error && error.overloaded === true)
           break;
       }
     }
     throw unrecorded();
+  }
+
+  /** Whether the token's own object still honours it: revoked ones are told nothing else (attack 57). */
+  async isRevoked({ tokenId }: Grant): Promise<boolean> {
+    return (await within(CHARGE_WITHIN_MS, this.#object(tokenId).state())).revoked;
   }
 
   /** Records a refusal that was decided before charging; the answer does not wait for it. */

@@ -1,5 +1,6 @@
 import { escapeAt, escapeIsByte, escapeLength, escapeValue, type PackedEscape } from "./escapes.ts";
 import { BASE64, unfold } from "./fold.ts";
+import { LEAD, LEADS, LOOSE, NAME, pairKinds } from "./pairs.ts";
 
 /** 256 flags: whether an escape of this byte is worth undoing. */
 export type ByteSet = Uint8Array;
@@ -11,9 +12,17 @@ const CARRIAGE_RETURN = 0x0d;
 /** Encoders that wrap do so at 60, 64 or 76 characters; prose has no such run before a line's end. */
 const SHORTEST_WRAPPED = 40;
 
-/** The bytes that an escape, or the wrap of a line, begins with. */
-const LEADS = new Uint8Array(256);
-for (const lead of "%\\&\r\n") LEADS[lead.charCodeAt(0)] = 1;
+/** Is told in passing what else the text holds. */
+export interface Watch {
+  /** Ten token characters stand at `at`: every run of 20 or more is told, by a place in it, once or more. */
+  run(at: number): void;
+  /** A `_token"` may stand in, or begin or end in, these bytes; `from` is even. */
+  names(from: number, to: number): void;
+}
+
+/** Pairs of bytes that are looked at together. */
+const GROUP = 5;
+const NO_KINDS = pairKinds(false, false);
 
 /**
  * The set of bytes worth undoing an escape for: those of the forms, and those that an inner escape is made of.
@@ -48,17 +57,25 @@ export const NOTE = 3;
  */
 export class EscapeReader {
   readonly #bytes: Uint8Array;
+  /** The same, two at a time. */
+  readonly #pairs: Uint16Array;
   readonly #to: number;
   readonly #worth: ByteSet;
+  readonly #watch: Watch | undefined;
+  readonly #kinds: Uint8Array;
   #at = 0;
   #end = 0;
   #escape: PackedEscape = 0;
   #more: boolean;
 
-  constructor(bytes: Uint8Array, length: number, worth: ByteSet) {
-    this.#bytes = bytes;
+  /** `kinds` are those of `pairKinds` that `watch` is to be told of. */
+  constructor(bytes: Uint8Array, length: number, worth: ByteSet, watch?: Watch, kinds = NO_KINDS) {
+    this.#bytes = bytes.byteOffset % 2 === 0 ? bytes : new Uint8Array(bytes);
+    this.#pairs = new Uint16Array(this.#bytes.buffer, this.#bytes.byteOffset, length >> 1);
     this.#to = length;
     this.#worth = worth;
+    this.#watch = watch;
+    this.#kinds = kinds;
     this.#more = this.#next();
   }
 
@@ -77,30 +94,51 @@ export class EscapeReader {
 
   /** Moves to the next escape; false where there is none. */
   #next(): boolean {
-    const bytes = this.#bytes;
-    const to = this.#to;
-    const unrolled = to - 8;
     let i = this.#end;
     for (;;) {
-      while (
-        i < unrolled &&
-        (LEADS[bytes[i]!]! |
-          LEADS[bytes[i + 1]!]! |
-          LEADS[bytes[i + 2]!]! |
-          LEADS[bytes[i + 3]!]! |
-          LEADS[bytes[i + 4]!]! |
-          LEADS[bytes[i + 5]!]! |
-          LEADS[bytes[i + 6]!]! |
-          LEADS[bytes[i + 7]!]!) ===
-          0
-      ) {
-        i += 8;
-      }
-      while (i < to && LEADS[bytes[i]!] === 0) i++;
-      if (i >= to) return false;
+      i = this.#lead(i);
+      if (i >= this.#to) return false;
       if (this.#read(i)) return true;
       i = this.#end;
     }
+  }
+
+  /** The next byte from `from` on that an escape or a line break begins with; or the end of the text. */
+  #lead(from: number): number {
+    const bytes = this.#bytes;
+    const pairs = this.#pairs;
+    const kinds = this.#kinds;
+    const watch = this.#watch;
+    const to = this.#to;
+    let i = from;
+    if ((i & 1) === 1) {
+      if (i >= to || LEADS[bytes[i]!] === 1) return i;
+      i += 1;
+    }
+    let at = i >> 1;
+    let behindRun = -1;
+    const last = (to >> 1) - GROUP;
+    while (at <= last) {
+      const kind =
+        kinds[pairs[at]!]! |
+        kinds[pairs[at + 1]!]! |
+        kinds[pairs[at + 2]!]! |
+        kinds[pairs[at + 3]!]! |
+        kinds[pairs[at + 4]!]!;
+      if (kind !== LOOSE) {
+        if ((kind & NAME) !== 0) watch!.names(2 * at, 2 * (at + GROUP));
+        if ((kind & LEAD) !== 0) break;
+        if ((kind & LOOSE) === 0) {
+          if (at !== behindRun) watch!.run(2 * at);
+          behindRun = at + GROUP;
+        }
+      }
+      at += GROUP;
+    }
+    if (at > last) watch?.names(2 * at, to);
+    i = 2 * at;
+    while (i < to && LEADS[bytes[i]!] === 0) i++;
+    return i;
   }
 
   /** Reads at a lead byte; `#end` is behind what was read, worth undoing or not. */

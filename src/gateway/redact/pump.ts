@@ -1,11 +1,12 @@
 import type { HoldBack } from "./framing.ts";
+import type { Edges, Open } from "./lookout.ts";
 import { maskSpans, spansBeyond } from "./spans.ts";
 
 const SMALLEST_READ = 16 * 1024;
 const LARGEST_READ = 128 * 1024;
 
-/** Adds the spans to mask in `bytes[0, length)`. */
-export type Search = (bytes: Uint8Array, length: number, spans: number[]) => void;
+/** Adds the spans to mask in `bytes[0, length)`; answers what goes on behind them, if they are not the last. */
+export type Search = (bytes: Uint8Array, length: number, spans: number[], edges: Edges) => Open | undefined;
 
 interface Chunks {
   /** The next bytes, valid until the next call; `undefined` at the end. */
@@ -40,6 +41,8 @@ class Held {
   bytes = new Uint8Array(SMALLEST_READ);
   length = 0;
   #spans: number[] = [];
+  #seen = 0;
+  #open: Open | undefined;
 
   append(chunk: Uint8Array): void {
     const needed = this.length + chunk.length;
@@ -58,7 +61,9 @@ class Held {
    */
   take(count: number, searched: number, search: Search): Uint8Array {
     const spans = this.#spans;
-    search(this.bytes, searched, spans);
+    const more = searched > count;
+    this.#open = search(this.bytes, searched, spans, { seen: this.#seen, more, open: this.#open });
+    this.#seen = searched - count;
     const taken = this.bytes.slice(0, count);
     maskSpans(taken, spans);
     this.#spans = spansBeyond(spans, count);

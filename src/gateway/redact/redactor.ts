@@ -1,6 +1,9 @@
 import { type ByteSet, EscapeReader, NOTE, worthUndoing } from "./escape-reader.ts";
 import { formsOf } from "./forms.ts";
 import { HoldBack, type ReleaseMode } from "./framing.ts";
+import { decisionDistance, type Edges, Lookout, type Lookouts, type Open, WHOLE } from "./lookout.ts";
+import { maskUrlTokens } from "./minted.ts";
+import { pairKinds } from "./pairs.ts";
 import { pumpMasked } from "./pump.ts";
 import { Scanner } from "./scanner.ts";
 import { addSpan, maskSpans } from "./spans.ts";
@@ -34,9 +37,17 @@ const WIDEST = 24;
 const SLACK = 64;
 const FURTHEST = 1024 * 1024;
 
-/** A redactor of `values`: secrets and what their kinds render from them, as bytes, of at least 8 bytes each. */
-export function createRedactor(values: readonly Uint8Array[]): Redactor {
-  return new FormRedactor(values);
+/** What a redactor looks for beside the values it is given: nothing. */
+const VALUES_ONLY: Lookouts = { shapes: false, entropy: false, minted: false };
+/** A header without either holds no credential of a known shape, and no token that an upstream minted. */
+const NOTABLE = /[A-Za-z0-9_.-]{20}|_token/;
+
+/**
+ * A redactor of `values` (secrets and what their kinds render from them, as bytes, of at least 8 bytes each) and of
+ * what `lookouts` name.
+ */
+export function createRedactor(values: readonly Uint8Array[], lookouts: Lookouts = VALUES_ONLY): Redactor {
+  return new FormRedactor(values, lookouts);
 }
 
 /** Exported for the tests of its work; the gateway uses `createRedactor`. */
@@ -48,19 +59,28 @@ export class FormRedactor implements Redactor {
   /** How far a form can extend from an escape without another one. */
   readonly #reach: number;
   readonly #multiline: boolean;
+  /** Undefined: nothing but the values is looked for. */
+  readonly #lookouts: Lookouts | undefined;
+  readonly #kinds: Uint8Array;
 
-  constructor(values: readonly Uint8Array[]) {
+  constructor(values: readonly Uint8Array[], lookouts: Lookouts = VALUES_ONLY) {
     const forms = formsOf(values);
     this.scanner = new Scanner(forms);
     this.#worth = worthUndoing(forms);
-    this.#reach = forms.reduce((most, form) => Math.max(most, form.bytes.length), 0) + SLACK;
+    const { shapes, entropy, minted } = lookouts;
+    this.#lookouts = shapes || entropy || minted ? lookouts : undefined;
+    this.#kinds = pairKinds(shapes || entropy, minted);
+    const furthest = decisionDistance(lookouts);
+    this.#reach = forms.reduce((most, form) => Math.max(most, form.bytes.length), furthest) + SLACK;
     this.#multiline = values.some((value) => /[\r\n]/.test(Buffer.from(value).toString("latin1").trim()));
     const longest = values.reduce((most, value) => Math.max(most, value.length), 0);
-    this.distance = Math.min(FURTHEST, WIDEST * longest + SLACK);
+    this.distance = Math.max(furthest, Math.min(FURTHEST, WIDEST * longest + SLACK));
   }
 
-  text(value: string): string {
-    if (value.length < this.scanner.shortest) return value;
+  text(text: string): string {
+    const isNotable = this.#lookouts !== undefined && NOTABLE.test(text);
+    if (text.length < this.scanner.shortest && !isNotable) return text;
+    const value = isNotable && this.#lookouts?.minted ? maskUrlTokens(text) : text;
     const bytes = Buffer.from(value, "utf8");
     const masked = this.whole(bytes);
     if (masked !== bytes) return new TextDecoder().decode(masked);
@@ -73,7 +93,7 @@ export class FormRedactor implements Redactor {
 
   whole(body: Uint8Array): Uint8Array {
     const spans: number[] = [];
-    this.#search(body, body.length, spans);
+    this.#search(body, body.length, spans, WHOLE, LAYERS);
     if (spans.length === 0) return body;
     const masked = new Uint8Array(body);
     maskSpans(masked, spans);
@@ -92,29 +112,41 @@ export class FormRedactor implements Redactor {
       source,
       sink,
       holdBack,
-      (bytes, length, spans) => this.#search(bytes, length, spans),
+      (bytes, length, spans, edges) => this.#search(bytes, length, spans, edges, LAYERS),
       onBytes,
     );
   }
 
   /**
    * Searches the text, then copies of its escaped parts with one layer undone, and so on. Escapes close enough to
-   * share a form are undone together; what is out of reach of any is not copied.
+   * share a form are undone together; what is out of reach of any is not copied. Answers what goes on behind the end.
    */
-  #search(bytes: Uint8Array, length: number, spans: number[], layers = LAYERS): void {
-    if (length < this.scanner.shortest) return;
+  #search(
+    bytes: Uint8Array,
+    length: number,
+    spans: number[],
+    edges: Edges,
+    layers: number,
+  ): Open | undefined {
+    const lookouts = this.#lookouts;
+    if (length < this.scanner.shortest && lookouts === undefined) return undefined;
     this.scanner.scan(bytes, 0, length, spans);
-    if (layers === 0) return;
-    const reader = new EscapeReader(bytes, length, this.#worth);
+    if (layers === 0 && lookouts === undefined) return undefined;
+    const lookout = lookouts && new Lookout(lookouts, bytes, length, spans, edges);
+    const reader = new EscapeReader(bytes, length, this.#worth, lookout, this.#kinds);
     const reach = this.#reach;
     for (let notes = reader.cluster(2 * reach); notes; notes = reader.cluster(2 * reach)) {
+      if (layers === 0) continue;
       const from = Math.max(0, notes[0]! - reach);
       const to = Math.min(length, notes.at(1 - NOTE)! + reach);
       const copy = unescape(bytes, from, to, notes);
       const found: number[] = [];
-      this.#search(copy.bytes, copy.bytes.length, found, layers - 1);
+      const inner = { seen: from === 0 ? edges.seen : 1, more: to < length || edges.more, open: undefined };
+      const open = this.#search(copy.bytes, copy.bytes.length, found, inner, layers - 1);
       for (let i = 0; i < found.length; i += 2)
         addSpan(spans, copy.startOf(found[i]!), copy.endOf(found[i + 1]! - 1));
+      if (open !== undefined) lookout?.resume(open, to);
     }
+    return lookout?.open;
   }
 }

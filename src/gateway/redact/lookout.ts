@@ -1,0 +1,194 @@
+import { isRandom, LONGEST_RANDOM, runEnd, runStart } from "./entropy.ts";
+import type { Watch } from "./escape-reader.ts";
+import { eachMintedPair, LONGEST_NAME, mintedValue, pairEnd, stringEnd } from "./minted.ts";
+import { pairOf, TOKEN } from "./pairs.ts";
+import { eachPemLine, GAP, pemBodyBefore } from "./pem.ts";
+import { LONGEST_SHAPE, shapeAt, shapeHeads } from "./shapes.ts";
+import { addSpan } from "./spans.ts";
+
+/** What is masked beside the given values. */
+export interface Lookouts {
+  /** Credentials that can be told by their prefix, and private keys in PEM. */
+  readonly shapes: boolean;
+  /** Whatever looks drawn at random. */
+  readonly entropy: boolean;
+  /** Tokens that the upstream hands out itself. */
+  readonly minted: boolean;
+}
+
+/** What goes on behind the end of what was searched, to be masked on from there. */
+export type Open =
+  | { readonly kind: "body"; readonly body: Uint8Array }
+  | { readonly kind: "pem" }
+  | { readonly kind: "pair" }
+  /** `skip`: bytes that belong to an escape that began before. */
+  | { readonly kind: "string"; readonly skip: number };
+
+/** How a text that is searched continues another, and is continued. */
+export interface Edges {
+  /** Bytes at its beginning that were searched before; what begins with the first of them was decided then. */
+  readonly seen: number;
+  /** It goes on behind its end. */
+  readonly more: boolean;
+  /** What goes on behind `seen`. */
+  readonly open: Open | undefined;
+}
+
+export const WHOLE: Edges = { seen: 0, more: false, open: undefined };
+
+const BACKSLASH = 0x5c;
+const PERCENT = 0x25;
+const DOT = 0x2e;
+
+/** How far back a decision may need to look, beside what it looks at. */
+const LOOKBACK = 240;
+
+/** Bytes that a stream must keep so that whatever begins before them is decided. */
+export function decisionDistance({ shapes, entropy, minted }: Lookouts): number {
+  return Math.max(
+    shapes ? LONGEST_SHAPE + LOOKBACK : 0,
+    entropy ? LONGEST_RANDOM + LOOKBACK : 0,
+    minted ? LONGEST_NAME + LOOKBACK : 0,
+  );
+}
+
+/**
+ * Looks at what the walk over a text points out: long runs of token characters, and names that end in `_token"`.
+ * Whether something is masked depends on the text alone, never on where a stream was cut.
+ */
+export class Lookout implements Watch {
+  /** What has not ended where the text does. */
+  open: Open | undefined;
+  readonly #wanted: Lookouts;
+  readonly #bytes: Uint8Array;
+  readonly #to: number;
+  readonly #spans: number[];
+  readonly #edges: Edges;
+  readonly #heads = shapeHeads();
+  /** Runs that begin before are masked already, or are no credential. */
+  #done = 0;
+  /** How far it is known what looks drawn at random. */
+  #measured = 0;
+
+  constructor(wanted: Lookouts, bytes: Uint8Array, to: number, spans: number[], edges: Edges) {
+    this.#wanted = wanted;
+    this.#bytes = bytes;
+    this.#to = to;
+    this.#spans = spans;
+    this.#edges = edges;
+    if (edges.open !== undefined) this.resume(edges.open, edges.seen);
+    if (wanted.minted && edges.seen === 0 && TOKEN[bytes[0]!] === 1)
+      eachMintedPair(bytes, to, (start, end) => this.#pair(start, end));
+  }
+
+  /** Masks on, from `from`, what was open there. */
+  resume(open: Open, from: number): void {
+    switch (open.kind) {
+      case "body": {
+        let end = from;
+        while (end < this.#to && open.body[this.#bytes[end]!] === 1) end++;
+        this.#mask(from, end, open);
+        break;
+      }
+      case "pem":
+        this.#pem(from);
+        break;
+      case "pair":
+        this.#pair(from, pairEnd(this.#bytes, from, this.#to));
+        break;
+      case "string":
+        this.#string(from, from + open.skip);
+    }
+  }
+
+  run(at: number): void {
+    if (at < this.#done) return;
+    const bytes = this.#bytes;
+    let start = at;
+    while (start > 0 && TOKEN[bytes[start - 1]!] === 1) start--;
+    // Nearly all runs end here.
+    const isPlain =
+      this.#heads[pairOf(bytes[start]!, bytes[start + 1]!)] === 0 &&
+      (start === 0 || GAP[bytes[start - 1]!] === 0);
+    if (!isPlain && this.#wanted.shapes && (start > 0 || this.#edges.seen === 0) && this.#shape(start))
+      return;
+    if (this.#wanted.entropy) this.#random(start);
+  }
+
+  names(from: number, to: number): void {
+    const bytes = this.#bytes;
+    for (let i = from; i + 1 < to; i += 2) {
+      if (bytes[i] === 0x5f && bytes[i + 1] === 0x74) this.#name(i);
+      else if (bytes[i] === 0x6e && bytes[i + 1] === 0x22) this.#name(i - 5);
+    }
+  }
+
+  /** A credential begins with a run, or behind what is an escape's rest: the `n` of `\n`, the digits of `%22`. */
+  #shape(start: number): boolean {
+    const bytes = this.#bytes;
+    let match = shapeAt(bytes, start, this.#to, this.#edges.more);
+    const before = start > 0 ? bytes[start - 1] : 0;
+    if (match === undefined && (before === BACKSLASH || before === PERCENT)) {
+      const rest = before === PERCENT ? 2 : restOfEscape(bytes[start]!);
+      match = shapeAt(bytes, start + rest, this.#to, this.#edges.more);
+    }
+    if (match !== undefined) {
+      this.#mask(match.from, match.to, { kind: "body", body: match.body });
+      return true;
+    }
+    const pem = start > 0 && GAP[bytes[start - 1]!] === 1 ? pemBodyBefore(bytes, start) : -1;
+    if (pem >= 0) this.#pem(pem);
+    return pem >= 0;
+  }
+
+  /** The pieces between dots are looked at one by one. */
+  #random(first: number): void {
+    const bytes = this.#bytes;
+    const { seen, more } = this.#edges;
+    let at = Math.max(first, this.#measured);
+    do {
+      const start = runStart(bytes, at, this.#measured);
+      const end = runEnd(bytes, at, this.#to);
+      const isCut = (start === 0 && seen > 0) || (end === this.#to && more);
+      if (!isCut && isRandom(bytes, start, end)) addSpan(this.#spans, start, end);
+      this.#measured = end;
+      at = end + 1;
+    } while (bytes[at - 1] === DOT && at < this.#to);
+  }
+
+  #name(at: number): void {
+    const value = mintedValue(this.#bytes, at, this.#to);
+    if (value >= 0) this.#string(value, value);
+  }
+
+  #string(from: number, next: number): void {
+    const end = stringEnd(this.#bytes, next, this.#to);
+    this.#mask(from, Math.min(end, this.#to), { kind: "string", skip: end - this.#to });
+  }
+
+  #pair(from: number, end: number): void {
+    this.#mask(from, end, { kind: "pair" });
+  }
+
+  #pem(from: number): void {
+    const end = eachPemLine(this.#bytes, from, this.#to, (start, stop) => addSpan(this.#spans, start, stop));
+    this.#done = Math.max(this.#done, end);
+    this.#stayOpen(end, { kind: "pem" });
+  }
+
+  #mask(from: number, end: number, open: Open): void {
+    if (end > from) addSpan(this.#spans, from, end);
+    this.#done = Math.max(this.#done, end);
+    this.#stayOpen(end, open);
+  }
+
+  /** A string outlasts what stands in it. */
+  #stayOpen(end: number, open: Open): void {
+    if (end >= this.#to && this.#edges.more && this.open?.kind !== "string") this.open = open;
+  }
+}
+
+function restOfEscape(letter: number): number {
+  if (letter === 0x75) return 5;
+  return letter === 0x78 ? 3 : 1;
+}
