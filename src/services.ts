@@ -109,6 +109,15 @@ function warningsOf(env: Env): readonly string[] {
   ];
 }
 
+/** The id is a hash of the name: remembered, since busy tokens come again. */
+function objectIdOf(env: Env, memory: TokenMemory, tokenId: TokenId): DurableObjectId {
+  const known = memory.objectIds.get(tokenId);
+  if (known !== undefined) return known;
+  const id = env.SCOPED_TOKEN.idFromName(tokenId);
+  memory.objectIds.set(tokenId, id);
+  return id;
+}
+
 type WaitUntil = (promise: Promise<unknown>) => void;
 
 /** What calls and the control plane both work with, and nothing that calls can do without: made for every request. */
@@ -116,8 +125,7 @@ function createCallPath(env: Env, ownHost: string, waitUntil: WaitUntil, clock: 
   const isolate = isolateOf(env, clock);
   const { db, audit, signer, leases, memory, hosts, keys } = isolate;
   const rules = destinationRules(env, ownHost, hosts);
-  const object = (tokenId: TokenId): TokenObject =>
-    env.SCOPED_TOKEN.get(env.SCOPED_TOKEN.idFromName(tokenId));
+  const object = (tokenId: TokenId): TokenObject => env.SCOPED_TOKEN.get(objectIdOf(env, memory, tokenId));
   const changes = new GatedChanges({ db, gate: gateOf(env), audit, waitUntil });
   const vault = new Vault({ db, keys, changes, clock, waitUntil });
   const connections = new Connections({ db, changes, vault, parseCredential, rules, clock, waitUntil });
@@ -174,7 +182,7 @@ export function createServices(
       onEvents: (tenantId) => waitUntil(flush(tenantId)),
     }),
     tenants: new Tenants({ db, changes, clock }),
-    tokens: new Tokens({ db, signer, agents, changes, object, clock, flush, waitUntil }),
+    tokens: new Tokens({ db, signer, agents, changes, leases, object, clock, flush, waitUntil }),
     tokenUses: new ControlPlaneUses({ admission, leases, waitUntil }),
     vault,
   };

@@ -7,6 +7,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  */
 export class Redacted {
   readonly #value: Uint8Array;
+  #text: string | undefined;
 
   constructor(value: Uint8Array | string) {
     this.#value = typeof value === "string" ? encoder.encode(value) : value;
@@ -19,7 +20,8 @@ export class Redacted {
 
   /** The bytes as UTF-8 text; throws `TypeError` where they are not UTF-8. */
   reveal(): string {
-    return decoder.decode(this.#value);
+    this.#text ??= decoder.decode(this.#value);
+    return this.#text;
   }
 
   toString(): string {

@@ -36,7 +36,7 @@ export function arm(route: Route, sealed: SealedSecrets, secrets: OpenSecrets, n
   const values = Object.values(secrets).map((secret) => secret.revealBytes());
   for (const rendering of route.kind.renderings(route.options, secrets))
     values.push(Buffer.from(rendering, "utf8"));
-  const armed = { sealed, secrets, redactor: createRedactor(values), until: now + LIFE_MS };
+  const armed = { sealed, secrets, redactor: createRedactor(values, route.redact), until: now + LIFE_MS };
   const bytes = values.reduce((sum, value) => sum + value.byteLength, 0);
   const ownOnly = Object.keys(sealed).length === Object.keys(route.secrets).length;
   if (ownOnly && bytes <= MAX_KEPT_BYTES) kept.set(route, armed);

@@ -1,6 +1,6 @@
 /**
- * The time limits of one call, one after the other, on one timer: setting and clearing one per limit would cost as much
- * as what they bound.
+ * The time limits of one call, one after the other, on one timer that is never cleared: setting and clearing one per
+ * limit costs as much as what they bound, and the platform drops a call's timer with the call.
  */
 export class Deadline {
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -20,11 +20,6 @@ export class Deadline {
     } finally {
       this.#late = null;
     }
-  }
-
-  /** To be called when the call has no limit any more. */
-  end(): void {
-    clearTimeout(this.#timer);
   }
 
   #arm(): void {

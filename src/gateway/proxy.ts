@@ -14,8 +14,9 @@ import type { Gateway } from "./gateway.ts";
 import { type Addressed, rewriter } from "./hosts.ts";
 import { bodyOf, inject } from "./inject.ts";
 import { refusal } from "./refusal.ts";
-import { respond } from "./respond.ts";
+import { type Passed, respond } from "./respond.ts";
 import type { Target } from "./target.ts";
+import { bridge } from "./websocket.ts";
 
 const MAX_ROUNDS = 4;
 
@@ -102,8 +103,8 @@ async function passCall(call: AgentCall, gateway: Gateway, requestId: string): P
     inject(draft, route, armed.secrets);
     const upstream = await forward(draft.outgoing, bodyOf(draft), route, gateway.fetch, deadline);
     if (draft.websocket && upstream.webSocket) {
-      settle(seq, 101, 0);
-      return new Response(null, { status: 101, webSocket: upstream.webSocket });
+      const onEnd = ({ bytes, broken }: Passed) => settle(seq, 101, bytes, broken ? "BROKEN_OFF" : undefined);
+      return bridge(upstream.webSocket, upstream.headers, { redactor: armed.redactor, waitUntil, onEnd });
     }
     const response = await respond(upstream, {
       method: call.method,
@@ -120,8 +121,6 @@ async function passCall(call: AgentCall, gateway: Gateway, requestId: string): P
     const { status, code } = error instanceof Problem ? error : { status: 500, code: "INTERNAL" };
     if (charged !== null) settle(charged, status, 0, code);
     throw error;
-  } finally {
-    deadline.end();
   }
 }
 

@@ -20,6 +20,7 @@ export type TimeLimit = <T>(milliseconds: number, work: Promise<T>) => Promise<T
 /** What an isolate remembers of tokens. Grants are immutable, so a cached one is never stale. */
 export class TokenMemory {
   readonly grants = new BoundedCache<TokenId, Grant>(10_000);
+  readonly objectIds = new BoundedCache<TokenId, DurableObjectId>(10_000);
   readonly outcomes = new Map<TokenId, CallOutcome[]>();
 }
 
@@ -53,7 +54,7 @@ export class Admission {
     return this.#signer.verify(token, this.#clock);
   }
 
-  /** What a verified token grants; null if the index does not know it. */
+  /** What a verified token grants; null if the index does not know it, or knows that it is revoked. */
   async grant({ tokenId, tenantId }: TokenClaims): Promise<Grant | null> {
     const cached = this.#memory.grants.get(tokenId);
     if (cached !== undefined) return cached;
@@ -62,7 +63,7 @@ export class Admission {
       .from(tokens)
       .where(and(eq(tokens.tenantId, tenantId), eq(tokens.id, tokenId)))
       .limit(1);
-    if (row === undefined) return null;
+    if (row === undefined || row.revokedAt !== null) return null;
     const { id, revokedAt: _revokedAt, closedAt: _closedAt, ...grant } = row;
     const granted: Grant = { tokenId: id, ...grant };
     this.#memory.grants.set(tokenId, granted);

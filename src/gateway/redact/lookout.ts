@@ -2,7 +2,7 @@ import { isRandom, LONGEST_RANDOM, runEnd, runStart } from "./entropy.ts";
 import type { Watch } from "./escape-reader.ts";
 import { eachMintedPair, LONGEST_NAME, mintedValue, pairEnd, stringEnd } from "./minted.ts";
 import { pairOf, TOKEN } from "./pairs.ts";
-import { eachPemLine, GAP, pemBodyBefore } from "./pem.ts";
+import { eachPemLine, FURTHEST_HEADER, GAP, pemBodyBefore } from "./pem.ts";
 import { LONGEST_SHAPE, shapeAt, shapeHeads } from "./shapes.ts";
 import { addSpan } from "./spans.ts";
 
@@ -41,7 +41,7 @@ const PERCENT = 0x25;
 const DOT = 0x2e;
 
 /** How far back a decision may need to look, beside what it looks at. */
-const LOOKBACK = 240;
+const LOOKBACK = FURTHEST_HEADER + 40;
 
 /** Bytes that a stream must keep so that whatever begins before them is decided. */
 export function decisionDistance({ shapes, entropy, minted }: Lookouts): number {

@@ -3,28 +3,37 @@ import { flags } from "./pairs.ts";
 /** What may stand between two lines of base64, in a file or in a JSON string or URL of it. */
 export const GAP = flags(/[\s\\%+ ]/);
 const BODY = flags(/[A-Za-z0-9+/=%]/);
+/** What may stand between the header and the first long run: short lines, and the fields of RFC 1421 or OpenPGP. */
+const BETWEEN = flags(/[A-Za-z0-9+/=%\s\\:,.()_-]/);
 const DASH = 0x2d;
+const COLON = 0x3a;
 const BACKSLASH = 0x5c;
-/** A few lines of base64: one of them holds a long run of letters and digits. */
-const FURTHEST = 200;
+const LINE_FEED = 0x0a;
+export const FURTHEST_HEADER = 300;
 /** `PRIVATE KEY BLOCK-----`, its spaces percent-encoded. */
 const LONGEST_HEADER = 32;
 const HEADER = /PRIVATE(?: |\+|%20)KEY(?:(?: |\+|%20)BLOCK)?-----$/;
 const AFTER_BACKSLASH = flags(/[nrtu\\/]/);
+const LONGEST_FIELD = 120;
 
 /**
- * For a run behind a GAP: where the body of a PEM private key (RFC 7468 §10 and §11, and OpenPGP's and OpenSSH's kin) begins in
- * which it stands, or -1. Looks a bounded way back.
+ * For a run behind a GAP: where the body of a PEM private key (RFC 7468 §10 and §11, and OpenPGP's and OpenSSH's kin)
+ * begins in which it stands, or -1. Looks a bounded way back.
  */
 export function pemBodyBefore(bytes: Uint8Array, at: number): number {
   // Without any line break the run itself begins with the end of the header.
   let end = at;
   while (end < at + 6 && bytes[end] !== DASH) end++;
-  if (bytes[end] === DASH && bytes[end + 4] === DASH) return isHeader(bytes, end + 5) ? end + 5 : -1;
-  const first = Math.max(0, at - FURTHEST);
-  let i = at - 1;
-  while (i >= first && (BODY[bytes[i]!] === 1 || GAP[bytes[i]!] === 1)) i--;
-  return i >= first && bytes[i] === DASH && isHeader(bytes, i + 1) ? i + 1 : -1;
+  if (areDashes(bytes, end)) return isHeader(bytes, end + 5) ? end + 5 : -1;
+  const first = Math.max(5, at - FURTHEST_HEADER);
+  for (let i = at; i >= first && BETWEEN[bytes[i - 1]!] === 1; i--)
+    if (bytes[i - 1] === DASH && areDashes(bytes, i - 5)) return isHeader(bytes, i) ? i : -1;
+  return -1;
+}
+
+function areDashes(bytes: Uint8Array, at: number): boolean {
+  for (let i = at; i < at + 5; i++) if (bytes[i] !== DASH) return false;
+  return true;
 }
 
 function isHeader(bytes: Uint8Array, end: number): boolean {
@@ -33,7 +42,10 @@ function isHeader(bytes: Uint8Array, end: number): boolean {
   return HEADER.test(text);
 }
 
-/** Tells every piece of a line of the body that begins at `from`; answers where it ends. White space stays. */
+/**
+ * Tells every piece of a line of the body that begins at `from`, fields left out; answers where the body ends. White
+ * space stays as it is, so that a text keeps its lines.
+ */
 export function eachPemLine(
   bytes: Uint8Array,
   from: number,
@@ -48,9 +60,23 @@ export function eachPemLine(
       else if (bytes[i] === BACKSLASH && i + 1 < to && AFTER_BACKSLASH[bytes[i + 1]!] === 1) i += 2;
       else break;
     }
-    if (i > start) line(start, i);
-    const gap = i;
+    const end = fieldEnd(bytes, i, to);
+    const isField = end > i;
+    if (i > start && !isField) line(start, i);
+    i = end;
     while (i < to && bytes[i]! <= 0x20) i++;
-    if (i === gap || i >= to) return i;
+    if (i >= to || (i === end && !isField)) return i;
   }
+}
+
+/** The end of the line where a field (`DEK-Info: …`) goes on at `at`, else `at`. */
+function fieldEnd(bytes: Uint8Array, at: number, to: number): number {
+  if ((bytes[at] !== COLON && bytes[at] !== DASH) || areDashes(bytes, at)) return at;
+  const last = Math.min(to, at + LONGEST_FIELD);
+  let hasColon = false;
+  for (let i = at; i < last; i++) {
+    if (bytes[i] === COLON) hasColon = true;
+    if (bytes[i] === LINE_FEED || bytes[i] === BACKSLASH) return hasColon ? i : at;
+  }
+  return at;
 }

@@ -3,9 +3,10 @@ import { formsOf } from "./forms.ts";
 import { HoldBack, type ReleaseMode } from "./framing.ts";
 import { decisionDistance, type Edges, Lookout, type Lookouts, type Open, WHOLE } from "./lookout.ts";
 import { maskUrlTokens } from "./minted.ts";
-import { pairKinds } from "./pairs.ts";
+import { pairKinds, TOKEN } from "./pairs.ts";
 import { pumpMasked } from "./pump.ts";
 import { Scanner } from "./scanner.ts";
+import { SHORTEST_SHAPE } from "./shapes.ts";
 import { addSpan, maskSpans } from "./spans.ts";
 import { unescape } from "./unescape.ts";
 
@@ -39,9 +40,6 @@ const FURTHEST = 1024 * 1024;
 
 /** What a redactor looks for beside the values it is given: nothing. */
 const VALUES_ONLY: Lookouts = { shapes: false, entropy: false, minted: false };
-/** A header without either holds no credential of a known shape, and no token that an upstream minted. */
-const NOTABLE = /[A-Za-z0-9_.-]{20}|_token/;
-
 /**
  * A redactor of `values` (secrets and what their kinds render from them, as bytes, of at least 8 bytes each) and of
  * what `lookouts` name.
@@ -78,9 +76,10 @@ export class FormRedactor implements Redactor {
   }
 
   text(text: string): string {
-    const isNotable = this.#lookouts !== undefined && NOTABLE.test(text);
-    if (text.length < this.scanner.shortest && !isNotable) return text;
-    const value = isNotable && this.#lookouts?.minted ? maskUrlTokens(text) : text;
+    const isMinting = this.#lookouts?.minted === true && text.includes("_token");
+    if (text.length < this.scanner.shortest && !isMinting && !(this.#lookouts && hasLongRun(text)))
+      return text;
+    const value = isMinting ? maskUrlTokens(text) : text;
     const bytes = Buffer.from(value, "utf8");
     const masked = this.whole(bytes);
     if (masked !== bytes) return new TextDecoder().decode(masked);
@@ -149,4 +148,15 @@ export class FormRedactor implements Redactor {
     }
     return lookout?.open;
   }
+}
+
+/** Whether a text holds as many token characters in a row as the shortest credential has. Looks at few of them. */
+function hasLongRun(text: string): boolean {
+  for (let last = SHORTEST_SHAPE - 1; last < text.length;) {
+    let i = last;
+    while (i > last - SHORTEST_SHAPE && TOKEN[text.charCodeAt(i) & 0xff] === 1) i--;
+    if (i === last - SHORTEST_SHAPE) return true;
+    last = i + SHORTEST_SHAPE;
+  }
+  return false;
 }
