@@ -5,16 +5,18 @@ import type {
   CallOutcome,
   ChargeRequest,
   ChargeVerdict,
-  DenialReason,
   EventDraft,
   TokenObject,
 } from "../src/tokens/charge.ts";
-import { Handover } from "./handover.ts";
+import { Handover, type Sized } from "./handover.ts";
+import { type Denial, RepeatedDenials } from "./repeated-denials.ts";
 
 /** A slot may be written over once acknowledged and this old: until then a repeated call id finds its verdict. */
 const SLOT_REUSE_MS = 30_000;
 /** More events than this that the ledger has not acknowledged: calls are refused. */
 const MAX_UNACKNOWLEDGED = 4_096;
+/** The same in characters of JSON. */
+const MAX_UNACKNOWLEDGED_SIZE = 16_000_000;
 const ALARM_MS = 5 * 60_000;
 
 /**
@@ -62,32 +64,51 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
   /** Oldest first: where each slot lies, and until when it must stay. */
   readonly #ring: { index: number; seq: number; at: number; callId: string; verdict: ChargeVerdict }[] = [];
   readonly #recent = new Map<string, ChargeVerdict>();
-  readonly #denials = new Map<string, { minute: number; repeats: number; draft: EventDraft }>();
+  readonly #denials = new RepeatedDenials((denial, context, now) => this.#writeDenial(denial, context, now));
   readonly #handover: Handover;
+  /** The newest use before this instance: of later ones memory knows what an outcome belongs to. */
+  readonly #before: number;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    const slots: [number, Slot][] = [];
-    for (const [key, value] of ctx.storage.kv.list<Slot>({ prefix: "slot:" })) {
-      slots.push([Number(key.slice(5)), value]);
+    const slots: { index: number; slot: Slot; size: number }[] = [];
+    for (const [key, text] of ctx.storage.kv.list<string>({ prefix: "slot:" })) {
+      slots.push({ index: Number(key.slice(5)), slot: JSON.parse(text) as Slot, size: text.length });
     }
-    slots.sort(([, a], [, b]) => a.seq - b.seq);
-    const newest = slots.at(-1)?.[1];
+    slots.sort((a, b) => a.slot.seq - b.slot.seq);
+    const newest = slots.at(-1)?.slot;
+    this.#before = newest?.seq ?? 0;
     this.#revoked = ctx.storage.kv.get<number>("revoked") !== undefined;
-    this.#handover = new Handover(
-      (events, redelivery) => this.#ledger().append({ events, redelivery }),
-      newest?.acknowledged ?? 0,
-    );
-    for (const [index, slot] of slots) {
+    this.#handover = new Handover({
+      append: (events, redelivery) => this.#ledger().append({ events, redelivery }),
+      recall: (seq) => (seq <= this.#before ? this.#recall(seq) : null),
+      acknowledged: newest?.acknowledged ?? 0,
+    });
+    for (const { index, slot, size } of slots) {
       this.#ring.push({ index, seq: slot.seq, at: slot.at, callId: slot.callId, verdict: slot.verdict });
       this.#recent.set(slot.callId, slot.verdict);
-      if (slot.seq > this.#handover.acknowledged) this.#handover.recover(slot.seq, slot.event);
+      if (slot.seq > this.#handover.acknowledged) this.#handover.recover(slot.seq, slot.event, size);
     }
     if (newest !== undefined) this.#state = newest;
   }
 
   #ledger() {
     return this.env.AUDIT_LEDGER.get(this.env.AUDIT_LEDGER.idFromName(this.#state.tenantId));
+  }
+
+  /** The event of a charged use, unless its slot has been used again. */
+  #recall(seq: number): Sized | null {
+    const place = this.#ring.find((slot) => slot.seq === seq);
+    if (place === undefined) return null;
+    const text = this.ctx.storage.kv.get<string>(`slot:${place.index}`);
+    if (text === undefined) return null;
+    const slot = JSON.parse(text) as Slot;
+    if (slot.seq !== seq || slot.verdict.kind !== "allowed") return null;
+    return { event: slot.event, size: text.length };
+  }
+
+  get #full(): boolean {
+    return this.#handover.waiting >= MAX_UNACKNOWLEDGED || this.#handover.size >= MAX_UNACKNOWLEDGED_SIZE;
   }
 
   async charge(request: ChargeRequest): Promise<ChargeVerdict> {
@@ -97,10 +118,10 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
     const now = Date.now();
     const denied = this.#check(request, now);
     if (denied !== null) {
-      this.#recordDenial(request, denied.reason, now, denied);
+      this.#recordDenial(request, denied.reason, denied);
       return denied;
     }
-    if (this.#handover.waiting >= MAX_UNACKNOWLEDGED) return { kind: "unrecorded" };
+    if (this.#full) return { kind: "unrecorded" };
     const seq = this.#state.seq + 1;
     const uses = this.#state.uses + 1;
     const verdict: ChargeVerdict = { kind: "allowed", seq, uses };
@@ -167,10 +188,12 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
       event,
       verdict,
     };
-    this.ctx.storage.kv.put(`slot:${index}`, slot);
+    // As text, which costs less than having the object serialised.
+    const text = JSON.stringify(slot);
+    this.ctx.storage.kv.put(`slot:${index}`, text);
     this.#ring.push({ index, seq: next.seq, at: now, callId, verdict });
     this.#recent.set(callId, verdict);
-    this.#handover.add(next.seq, event, verdict.kind === "allowed");
+    this.#handover.add(next.seq, event, text.length, verdict.kind === "allowed");
   }
 
   #freeIndex(now: number): number {
@@ -190,43 +213,34 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
     reason: string,
     event: EventDraft,
   ): Promise<void> {
-    this.#recordDenial({ tokenId, tenantId, expiresAt, event }, reason, Date.now(), {
+    this.#recordDenial({ tokenId, tenantId, expiresAt, event }, reason, {
       kind: "denied",
       reason: "revoked",
     });
   }
 
-  /** The first of a reason in a minute is written; the others are counted and told when the minute is over. */
   #recordDenial(
     request: { tokenId: string; tenantId: string; expiresAt: number; event: EventDraft },
-    reason: DenialReason | string,
-    now: number,
+    reason: string,
     verdict: ChargeVerdict,
   ): void {
-    const minute = Math.floor(now / 60_000);
-    const draft: EventDraft = {
-      ...request.event,
-      event_type: request.event.event_type === "connection.called" ? "connection.denied" : "token.denied",
-      outcome: "denied",
-      context: { ...request.event.context, reason },
-    };
-    const earlier = this.#denials.get(reason);
-    if (earlier?.minute === minute) {
-      earlier.repeats++;
-      return;
-    }
-    if (this.#handover.waiting >= MAX_UNACKNOWLEDGED) return;
-    const repeats = earlier?.repeats ?? 0;
-    this.#denials.set(reason, { minute, repeats: 0, draft });
-    const context = repeats > 0 ? { ...draft.context, repeated_before: repeats } : draft.context;
+    const { tokenId, tenantId, expiresAt, event } = request;
+    this.#denials.add(reason, { tokenId, tenantId, expiresAt, event, verdict }, Date.now());
+  }
+
+  #writeDenial(denial: Denial, context: Readonly<Record<string, unknown>>, now: number): string | null {
+    if (this.#full) return null;
+    const { tokenId, event, verdict } = denial;
     const { uses, window, epoch } = this.#state;
-    this.#write(
-      { ...request, callId: `denial:${reason}:${minute}` },
-      { seq: this.#state.seq + 1, uses, window, epoch },
-      verdict,
-      { ...draft, context },
-      now,
-    );
+    const seq = this.#state.seq + 1;
+    const draft: EventDraft = {
+      ...event,
+      event_type: event.event_type === "connection.called" ? "connection.denied" : "token.denied",
+      outcome: "denied",
+      context: { ...event.context, ...context },
+    };
+    this.#write({ ...denial, callId: `denial:${seq}` }, { seq, uses, window, epoch }, verdict, draft, now);
+    return `${tokenId}.${seq}`;
   }
 
   async settle(outcomes: readonly CallOutcome[]): Promise<void> {
@@ -245,15 +259,19 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
   }
 
   async close(): Promise<boolean> {
+    this.#denials.tell(Date.now(), true);
     if (!(await this.#handover.flush())) return false;
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
+    // What is written from here on needs an alarm of its own.
+    this.#state = { ...this.#state, alarmAt: 0 };
     return true;
   }
 
   /** Catches up after a crash. Runs at least once, maybe twice: the ledger keeps one of each event id. Never throws. */
   override async alarm(): Promise<void> {
     try {
+      this.#denials.tell(Date.now(), true);
       if (this.#handover.waiting > 0) await this.ctx.storage.setAlarm(Date.now() + ALARM_MS);
       const done = await this.#handover.flush();
       if (done && this.#state.expiresAt <= Date.now()) await this.close();

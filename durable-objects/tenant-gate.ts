@@ -7,13 +7,24 @@ import { LEASE_MS, WATERMARK_LIFE_MS } from "../src/identity/leases.ts";
 const CHANGE_WAIT_MS = 1_500;
 /** After this a change that was never committed nor aborted cannot land any more (D1 ends a query after 30 s). */
 const CHANGE_LIFE_MS = 60_000;
+/** More watermarks of one kind than this become one for the whole tenant: the state is one value of at most 2 MB. */
+const MAX_MARKS_OF_A_KIND = 1_000;
+const WHOLE_TENANT = "tenant:*";
 
 interface GateState {
   readonly epoch: number;
+  /** How many changes were taken on. */
+  readonly version: number;
   readonly frozen: boolean;
-  /** `kind:key` → the epoch below which grants are refused, and when it was set. */
-  readonly watermarks: Readonly<Record<string, readonly [epoch: number, at: number]>>;
+  /** At which epoch it was last frozen or unfrozen: an older change that arrives late does not undo that. */
+  readonly frozenEpoch: number;
+  readonly watermarks: Marks;
 }
+
+/** `kind:key` → the epoch below which grants are refused, and when it was set. */
+type Marks = Readonly<Record<string, readonly [epoch: number, at: number]>>;
+
+const NOTHING: GateState = { epoch: 0, version: 0, frozen: false, frozenEpoch: 0, watermarks: {} };
 
 interface Prepared {
   readonly at: number;
@@ -24,8 +35,8 @@ interface Prepared {
  * A tenant's epoch: the one writer that makes a change hold everywhere. While a change is being made no lease is
  * given; once it is committed, every lease given before has at most `LEASE_MS` to live.
  *
- * A change whose maker died between prepare and commit is settled by what D1 holds: if the epoch moved there, the
- * change's watermarks are applied.
+ * A change whose maker died between prepare and commit is settled by its id: its batch wrote that into D1, or never
+ * landed. Commits may arrive twice and in any order: what a newer change has set stays.
  */
 export class TenantGate extends DurableObject<Env> implements GateObject {
   #state: GateState;
@@ -38,7 +49,7 @@ export class TenantGate extends DurableObject<Env> implements GateObject {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     const { kv } = ctx.storage;
-    this.#state = kv.get<GateState>("state") ?? { epoch: 0, frozen: false, watermarks: {} };
+    this.#state = { ...NOTHING, ...kv.get<GateState>("state") };
     this.#tenantId = kv.get<TenantId>("tenant");
     for (const [key, prepared] of kv.list<Prepared>({ prefix: "change:" }))
       this.#prepared.set(key.slice(7), prepared);
@@ -48,9 +59,10 @@ export class TenantGate extends DurableObject<Env> implements GateObject {
     if (this.#prepared.size > 0) await this.#settled();
     if (this.#state.epoch === 0 || this.#prepared.size > 0) await this.#reconcile(tenantId);
     this.#lastLeaseAt = Date.now();
-    const { epoch, frozen, watermarks } = this.#state;
+    const { epoch, version, frozen, watermarks } = this.#state;
     return {
       epoch,
+      version,
       frozen,
       watermarks: Object.fromEntries(Object.entries(watermarks).map(([key, [mark]]) => [key, mark])),
     };
@@ -72,7 +84,7 @@ export class TenantGate extends DurableObject<Env> implements GateObject {
     change: GateChange,
     epoch: number,
   ): Promise<{ readonly effectiveAt: number }> {
-    this.#apply([change], epoch);
+    this.#apply(change, epoch);
     this.#forget(changeId);
     return { effectiveAt: this.#lastLeaseAt + LEASE_MS };
   }
@@ -81,23 +93,32 @@ export class TenantGate extends DurableObject<Env> implements GateObject {
     this.#forget(changeId);
   }
 
-  #apply(changes: readonly GateChange[], epoch: number): void {
+  #apply(change: GateChange, epoch: number): void {
     const now = Date.now();
-    const watermarks = Object.fromEntries(
+    const marks = new Map(
       Object.entries(this.#state.watermarks).filter(([, [, at]]) => now - at < WATERMARK_LIFE_MS),
     );
-    let { frozen } = this.#state;
-    for (const change of changes) {
-      for (const { kind, key } of change.watermarks) watermarks[`${kind}:${key}`] = [epoch, now];
-      frozen = change.frozen ?? frozen;
-    }
-    this.#state = { epoch: Math.max(epoch, this.#state.epoch), frozen, watermarks };
-    this.ctx.storage.kv.put("state", this.#state);
+    for (const { kind, key } of change.watermarks) raise(marks, `${kind}:${key}`, epoch, now);
+    collapse(marks, now);
+    const newer = change.frozen !== undefined && epoch >= this.#state.frozenEpoch;
+    this.#store({
+      epoch: Math.max(epoch, this.#state.epoch),
+      version: this.#state.version + 1,
+      frozen: newer ? change.frozen : this.#state.frozen,
+      frozenEpoch: newer ? epoch : this.#state.frozenEpoch,
+      watermarks: Object.fromEntries(marks),
+    });
+  }
+
+  /** Storage first: where that throws, memory is not ahead of it. */
+  #store(state: GateState): void {
+    this.ctx.storage.kv.put("state", state);
+    this.#state = state;
   }
 
   #forget(changeId: string): void {
-    this.#prepared.delete(changeId);
     this.ctx.storage.kv.delete(`change:${changeId}`);
+    this.#prepared.delete(changeId);
     if (this.#prepared.size === 0) {
       for (const wake of this.#waiters.splice(0)) wake();
     }
@@ -111,23 +132,51 @@ export class TenantGate extends DurableObject<Env> implements GateObject {
     await Promise.race([new Promise<void>((wake) => this.#waiters.push(wake)), scheduler.wait(left)]);
   }
 
+  /** Takes the epoch from D1 and settles each open change: landed, it is taken on at its epoch. */
   async #reconcile(tenantId: TenantId): Promise<void> {
+    const askedAt = Date.now();
+    const ids = JSON.stringify([...this.#prepared.keys()]);
     const session = this.env.DB.withSession("first-primary");
-    const row = await session
-      .prepare("SELECT epoch FROM tenants WHERE id = ?")
-      .bind(tenantId)
-      .first<{ epoch: number }>();
-    const epoch = row?.epoch ?? 0;
-    const open = [...this.#prepared];
-    if (epoch > this.#state.epoch) {
-      this.#apply(
-        open.map(([, { change }]) => change),
-        epoch,
-      );
+    const [tenant, rows] = await session.batch<{ id: string; epoch: number }>([
+      session.prepare("SELECT id, epoch FROM tenants WHERE id = ?").bind(tenantId),
+      session
+        .prepare(
+          `SELECT id, epoch FROM gate_changes
+           WHERE tenant_id = ? AND id IN (SELECT value FROM json_each(?)) ORDER BY epoch`,
+        )
+        .bind(tenantId, ids),
+    ]);
+    for (const { id, epoch } of rows?.results ?? []) {
+      // Committed in the meantime: it is taken on already.
+      const open = this.#prepared.get(id);
+      if (open === undefined) continue;
+      this.#apply(open.change, epoch);
+      this.#forget(id);
     }
-    const now = Date.now();
-    for (const [changeId, { at }] of open) {
-      if (now - at > CHANGE_LIFE_MS) this.#forget(changeId);
+    for (const [changeId, { at }] of this.#prepared) {
+      if (askedAt - at > CHANGE_LIFE_MS) this.#forget(changeId);
+    }
+    const epoch = tenant?.results[0]?.epoch ?? 0;
+    if (epoch > this.#state.epoch) {
+      this.#store({ ...this.#state, epoch, version: this.#state.version + 1 });
+    }
+  }
+}
+
+type OpenMarks = Map<string, Marks[string]>;
+
+function raise(marks: OpenMarks, key: string, epoch: number, at: number): void {
+  marks.set(key, [Math.max(epoch, marks.get(key)?.[0] ?? 0), at]);
+}
+
+/** Too many marks of a kind become one that every grant falls under: stricter, and safe. */
+function collapse(marks: OpenMarks, now: number): void {
+  const kinds = Map.groupBy(marks.keys(), (key) => key.slice(0, key.indexOf(":")));
+  for (const keys of kinds.values()) {
+    if (keys.length <= MAX_MARKS_OF_A_KIND) continue;
+    for (const key of keys) {
+      raise(marks, WHOLE_TENANT, marks.get(key)?.[0] ?? 0, now);
+      marks.delete(key);
     }
   }
 }

@@ -2,11 +2,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { performance } from "node:perf_hooks";
-import { unstable_getMiniflareWorkerOptions as readWorkerOptions } from "wrangler";
-import { z } from "zod";
 import { bundle, ROOT } from "./bundle.ts";
 import { type CapnpValue, Embed, toCapnp } from "./capnp.ts";
 import { prepareDatabase, type ServiceConfig, type WorkerConfig } from "./database.ts";
+import { readDeclared } from "./declared.ts";
 
 /**
  * Everything `workerd serve` needs besides ports and binding values, made once by `prepare` in `<stateDir>/build`:
@@ -26,15 +25,6 @@ interface Image {
   extensions: { name: string; file: string }[];
 }
 
-/** What is used of wrangler.toml, in miniflare's words. */
-const optionsSchema = z.object({
-  compatibilityDate: z.string(),
-  compatibilityFlags: z.array(z.string()),
-  bindings: z.record(z.string(), z.unknown()),
-  d1Databases: z.record(z.string(), z.object({ id: z.string() })),
-  durableObjects: z.record(z.string(), z.object({ className: z.string(), useSQLite: z.literal(true) })),
-});
-
 const D1_SERVICES = ["d1:db:entry", "d1:db"];
 const D1_EXTENSIONS = ["miniflare:shared", "miniflare:zod"];
 
@@ -47,8 +37,9 @@ export async function prepare(options: {
   entry?: string | undefined;
 }): Promise<{ applied: string[]; milliseconds: number }> {
   const startedAt = performance.now();
-  const { workerOptions, main } = readWorkerOptions(path.join(ROOT, "wrangler.toml"));
-  const { compatibilityDate, compatibilityFlags, ...declared } = optionsSchema.parse(workerOptions);
+  const { compatibilityDate, compatibilityFlags, main, ...declared } = readDeclared(
+    path.join(ROOT, "wrangler.toml"),
+  );
   const [databaseName, database] = Object.entries(declared.d1Databases)[0] ?? [];
   if (databaseName === undefined || database === undefined) throw new Error("wrangler.toml: no D1 database");
   const entry = options.entry ?? main ?? path.join(ROOT, "src/index.ts");
@@ -72,7 +63,7 @@ export async function prepare(options: {
   const image: Image = {
     compatibilityDate,
     compatibilityFlags,
-    vars: textBindings(declared.bindings),
+    vars: declared.vars,
     durableObjects: Object.entries(declared.durableObjects).flatMap(([name, { className }]) =>
       options.entry === undefined || exports.includes(className) ? [{ name, className }] : [],
     ),
@@ -108,15 +99,6 @@ async function unpack(service: ServiceConfig, worker: WorkerConfig, build: strin
 }
 
 const fileName = (name: string) => name.replaceAll(/[^a-z0-9.]+/gi, "-");
-
-function textBindings(bindings: Record<string, unknown>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(bindings).map(([name, value]) => [
-      name,
-      typeof value === "string" ? value : JSON.stringify(value),
-    ]),
-  );
-}
 
 /** The name under which a binding's value reaches workerd: by its environment, so that no file holds a key. */
 export const bindingVariable = (name: string) => `VALETKEY_${name}`;

@@ -67,7 +67,6 @@ async function showOnce(args: string[], ends: (() => Promise<void>)[]): Promise<
       ENVIRONMENT: "development",
       PRIVATE_UPSTREAMS: "allow",
       CLIENT_ADDRESS: "socket",
-      GATEWAY_ORIGIN: url,
       HOSTS: `127.0.0.1:${demoPort}=demo`,
       ...keys,
     },

@@ -17,8 +17,6 @@ interface Env {
   readonly HOSTS?: string;
   /** Connections are also served at `{slug}.{GATEWAY_DOMAIN}`. */
   readonly GATEWAY_DOMAIN?: string;
-  /** The gateway's own origin, for absolute URLs in answers. */
-  readonly GATEWAY_ORIGIN?: string;
   /** "allow": upstreams on http or private addresses. Honoured in development only. */
   readonly PRIVATE_UPSTREAMS?: string;
 }

@@ -24,7 +24,8 @@ export default {
       refuseLoop(request.headers);
       const call = await callDoor(request, env, context);
       if (call !== null) return call;
-      if (!URL.canParse(request.url)) throw new Problem("VALIDATION_ERROR", "The request target is not a path.");
+      if (!URL.canParse(request.url))
+        throw new Problem("VALIDATION_ERROR", "The request target is not a path.");
     } catch (error) {
       return refusal(error, newId("request"), request.headers.get("accept"));
     }

@@ -1,6 +1,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { newId } from "../base/ids.ts";
 import { renderProblem, Problem } from "../base/problem.ts";
+import { userAgentOf } from "../base/request.ts";
 import type { Services } from "../services.ts";
 import { BearerAuthentication } from "./authentication.ts";
 import { clientAddress } from "./client-address.ts";
@@ -26,7 +27,7 @@ export function openServices(makeServices: (c: Context<ApiEnv>) => Services): Mi
     const request = {
       requestId: c.get("requestId"),
       ip: address,
-      userAgent: headers.get("user-agent"),
+      userAgent: userAgentOf(headers),
       sharedAddress: shared,
     };
     const services = makeServices(c);

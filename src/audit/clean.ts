@@ -1,3 +1,4 @@
+import { Problem } from "../base/problem.ts";
 import type { AuditEvent } from "./event.ts";
 
 /**
@@ -50,6 +51,16 @@ export function cleanEvent(event: AuditEvent): AuditEvent | undefined {
     timestamp,
     context: cleanContext(event.context),
   };
+}
+
+/**
+ * `cleanEvent` for events on their way through a database: only what the ledger will keep is written, so nobody fills
+ * the way with rows that are too large to take on. Throws INTERNAL for a malformed id or timestamp, which no caller decides.
+ */
+export function fitForOutbox(event: AuditEvent): AuditEvent {
+  const clean = cleanEvent(event);
+  if (clean === undefined) throw new Problem("INTERNAL", "An event has a malformed id or timestamp.");
+  return clean;
 }
 
 /** Four-digit years only, so that timestamps sort as text. */

@@ -15,6 +15,7 @@ const TABLE = {
   NOT_FOUND: { status: 404, title: "Not found" },
   SECRET_NOT_FOUND: { status: 404, title: "No such secret" },
   METHOD_NOT_ALLOWED: { status: 405, title: "Method not allowed" },
+  BODY_TIMEOUT: { status: 408, title: "The body took too long" },
   CONFLICT: { status: 409, title: "In conflict with what is there" },
   SECRET_UNUSABLE: { status: 409, title: "The secret cannot be used for calls" },
   BODY_TOO_LARGE: { status: 413, title: "The body is too large" },

@@ -8,21 +8,77 @@ export interface RequestInfo {
   readonly userAgent: string | null;
 }
 
+const MAX_USER_AGENT = 512;
+
+/** The user agent as it is kept: cut, since it is written down with every event. */
+export function userAgentOf(headers: Headers): string | null {
+  return headers.get("user-agent")?.slice(0, MAX_USER_AGENT) ?? null;
+}
+
 const MAX_JSON_BYTES = 1024 * 1024;
 
-/** Reads a body of at most `maxBytes`, counting what really arrives; beyond it: BODY_TOO_LARGE. */
-export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
-  const tooLarge = () => new Problem("BODY_TOO_LARGE", `The body may have at most ${maxBytes} bytes.`);
-  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge();
+/** What a body is first given room for, whatever it says of itself; it doubles from there. */
+const FIRST_ROOM_BYTES = 16_384;
+const BODY_WITHIN_MS = 30_000;
+
+/**
+ * Reads a body of at most `maxBytes`, counting what really arrives; beyond it: BODY_TOO_LARGE. One that is not there
+ * after `deadlineMs` (30 s if left out): BODY_TIMEOUT.
+ */
+export async function readBody(
+  request: Request,
+  maxBytes: number,
+  { deadlineMs = BODY_WITHIN_MS }: { readonly deadlineMs?: number } = {},
+): Promise<Uint8Array> {
+  const said = Number(request.headers.get("content-length") ?? 0);
+  if (said > maxBytes) throw tooLarge(maxBytes);
   if (request.body === null) return new Uint8Array();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > maxBytes) throw tooLarge();
-    chunks.push(chunk);
+  const reader = (request.body as ReadableStream<Uint8Array>).getReader();
+  let expire = (): void => undefined;
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    expire();
+  }, deadlineMs);
+  // One promise a read: racing each with a common one would hold on to every answer until the deadline.
+  const next = (): ReturnType<typeof reader.read> =>
+    new Promise((resolve, reject) => {
+      expire = () => reject(tooSlow(deadlineMs));
+      if (isLate) expire();
+      else reader.read().then(resolve, reject);
+    });
+  try {
+    let room = new Uint8Array(Math.min(maxBytes, said > 0 ? said : FIRST_ROOM_BYTES, FIRST_ROOM_BYTES));
+    let size = 0;
+    for (let { done, value } = await next(); !done && value !== undefined; { done, value } = await next()) {
+      const end = size + value.byteLength;
+      if (end > maxBytes) throw tooLarge(maxBytes);
+      if (end > room.byteLength) {
+        const larger = new Uint8Array(Math.min(maxBytes, Math.max(end, room.byteLength * 2)));
+        larger.set(room.subarray(0, size));
+        room = larger;
+      }
+      // Copied, since the platform keeps several kilobytes for every chunk that is held, however small.
+      room.set(value, size);
+      size = end;
+    }
+    return room.subarray(0, size);
+  } catch (error) {
+    reader.cancel().catch(() => undefined);
+    throw error;
+  } finally {
+    clearTimeout(timer);
   }
-  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+}
+
+function tooLarge(maxBytes: number): Problem {
+  return new Problem("BODY_TOO_LARGE", `The body may have at most ${maxBytes} bytes.`);
+}
+
+function tooSlow(deadlineMs: number): Problem {
+  return new Problem("BODY_TIMEOUT", `The body was not complete within ${deadlineMs / 1000} s.`, {
+    why: "Send it again without pauses.",
+  });
 }
 
 /** Parses a JSON body against a schema. Throws VALIDATION_ERROR with a path and message per fault. */
@@ -44,13 +100,35 @@ export async function readJson<T>(request: Request, schema: z.ZodType<T>): Promi
 export function check<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const errors = result.error.issues.map((issue) => ({
-    path: issue.path.map(String).join("."),
-    message: issue.message,
-  }));
+  const errors = faultsOf(result.error.issues);
   const first = errors[0];
   const where = first?.path ? `\`${first.path}\`: ` : "";
-  throw new Problem("VALIDATION_ERROR", `${where}${first?.message ?? "not valid"}`, {
-    errors: errors.slice(0, 20),
-  });
+  throw new Problem("VALIDATION_ERROR", `${where}${first?.message ?? "not valid"}`, { errors });
+}
+
+const MAX_FAULTS = 20;
+const MAX_NAMES = 5;
+const NAME = /^[A-Za-z0-9_.-]{1,40}$/;
+const TOKEN = /vk[tamb]_/;
+
+/**
+ * The first faults of a value, without a word of it: a member's name is repeated only where it looks like one, since
+ * people paste secrets, and send whole bodies, as names.
+ */
+export function faultsOf(
+  issues: readonly z.core.$ZodIssue[],
+): readonly { readonly path: string; readonly message: string }[] {
+  return issues.slice(0, MAX_FAULTS).map((issue) => ({
+    path: issue.path.map((part) => (isName(String(part)) ? String(part) : "(a member)")).join("."),
+    message: issue.code === "unrecognized_keys" ? unknownMembers(issue.keys) : issue.message,
+  }));
+}
+
+function unknownMembers(names: readonly string[]): string {
+  if (names.length > MAX_NAMES || !names.every(isName)) return "has an unknown member";
+  return `has an unknown member: ${names.map((name) => `"${name}"`).join(", ")}`;
+}
+
+function isName(text: string): boolean {
+  return NAME.test(text) && !TOKEN.test(text);
 }

@@ -57,6 +57,7 @@ export function describeConnection(connection: Connection): Readonly<Record<stri
     credential: connection.credential,
     references: connection.references,
     websockets: connection.websockets,
+    redact: connection.redact,
     default: connection.default,
     limits: connection.limits,
     allow: connection.allow,

@@ -1,5 +1,5 @@
 import type { ConnectionId } from "../base/ids.ts";
-import type { AllowRule, ConnectionLimits, ReferencePlace } from "./schemas.ts";
+import type { AllowRule, ConnectionLimits, RedactSettings, ReferencePlace } from "./schemas.ts";
 
 /** A connection as it is configured. */
 export interface Connection {
@@ -15,6 +15,7 @@ export interface Connection {
   readonly limits: ConnectionLimits;
   readonly references: readonly ReferencePlace[];
   readonly websockets: boolean;
+  readonly redact: RedactSettings;
   readonly default: "allow" | "deny";
   readonly createdAt: number;
   readonly updatedAt: number;

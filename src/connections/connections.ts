@@ -26,7 +26,7 @@ import {
 } from "./connection-rows.ts";
 import type { Connection } from "./connection.ts";
 import type { DestinationRules } from "./destination.ts";
-import { type ConnectionCreate, type ConnectionPatch, isSlug } from "./schemas.ts";
+import { type ConnectionCreate, type ConnectionPatch, DEFAULT_REDACT, isSlug } from "./schemas.ts";
 import {
   checkMove,
   type ParseCredential,
@@ -134,6 +134,7 @@ export class Connections {
       limits: input.limits ?? {},
       references: input.references ?? [],
       websockets: input.websockets ?? false,
+      redact: input.redact ?? DEFAULT_REDACT,
       default: input.default ?? "allow",
       createdAt: now,
       updatedAt: now,
@@ -169,6 +170,7 @@ export class Connections {
         limits: patch.limits ?? before.limits,
         references: patch.references ?? before.references,
         websockets: patch.websockets ?? before.websockets,
+        redact: patch.redact ?? before.redact,
         default: patch.default ?? before.default,
         // Also within one millisecond: `unlessChanged` goes by it.
         updatedAt: Math.max(now, before.updatedAt + 1),

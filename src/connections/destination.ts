@@ -113,6 +113,11 @@ export function parseDestination(baseUrl: string, rules: DestinationRules): Dest
   return { scheme: scheme === "https" ? "https" : "http", host: hostText, port, authority, basePath };
 }
 
+/** The destination as a secret's `allowed_hosts` names it, which means port 443 where none is given, http or not. */
+export function allowedHostOf({ host, port }: Destination): string {
+  return port === 443 ? host : `${host}:${port}`;
+}
+
 /** Whether `allowedHosts` (`host[:port]`, port 443 if left out) name the destination exactly. */
 export function isAllowedHost(destination: Destination, allowedHosts: readonly string[]): boolean {
   return allowedHosts.some((allowed) => {

@@ -89,6 +89,7 @@ function render(connection: Connection) {
     limits: connection.limits,
     references: connection.references,
     websockets: connection.websockets,
+    redact: connection.redact,
     default: connection.default,
     gateway_url: `/proxy/${connection.slug}`,
     created_at: new Date(connection.createdAt).toISOString(),

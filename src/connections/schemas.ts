@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { atMostAsJson } from "../base/bounds.ts";
 import { methodSchema, pathGlobSchema } from "../base/glob.ts";
 import { secretPathSchema } from "../base/secret-path.ts";
 import { providers } from "./providers.ts";
@@ -8,7 +9,7 @@ const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /** What a connection is called in gateway URLs, and a label of a host name. */
 export const slugSchema = z
   .string()
-  .regex(SLUG, 'must be 1 to 64 lower-case letters, digits and inner hyphens, such as "stripe"');
+  .regex(SLUG, 'must be 1 to 63 lower-case letters, digits and inner hyphens, such as "stripe"');
 
 /** Whether any connection could have this slug. */
 export function isSlug(text: string): boolean {
@@ -34,17 +35,26 @@ export const limitsSchema = z.strictObject({
 });
 export type ConnectionLimits = z.infer<typeof limitsSchema>;
 
-/** Isolates keep thousands of connections at hand: what one holds is bounded. */
-const MAX_ALLOW_CHARACTERS = 8_192;
+/**
+ * What is masked in answers beside what is injected, which always is. Off where an API is used to hand credentials out
+ * (GitHub's installation tokens, OpenAI's admin keys, an OAuth token endpoint) and the agent is to have them.
+ */
+export const redactSchema = z.strictObject({
+  /** Credentials of a known shape, whoever's they are: `sk_live_…`, `ghp_…`, private keys. */
+  shapes: z.boolean().default(true),
+  /** Whatever looks drawn at random. Masks digests and opaque ids, too. */
+  entropy: z.boolean().default(false),
+  /** Tokens that the upstream mints: `access_token`, `refresh_token` and `id_token` in JSON and forms. */
+  minted: z.boolean().default(true),
+});
+export type RedactSettings = Readonly<z.infer<typeof redactSchema>>;
+export const DEFAULT_REDACT: RedactSettings = redactSchema.parse({});
 
 /** A list lets through what one of its rules covers (an empty one: nothing); null: everything. */
 const allowSchema = z
   .array(allowRuleSchema)
   .max(100)
-  .refine(
-    (rules) => JSON.stringify(rules).length <= MAX_ALLOW_CHARACTERS,
-    `must have at most ${MAX_ALLOW_CHARACTERS} characters as JSON`,
-  )
+  .refine(...atMostAsJson(8_192))
   .nullable();
 
 const referencesSchema = z
@@ -72,8 +82,7 @@ const fields = {
   references: referencesSchema.optional(),
   websockets: z.boolean().optional(),
   default: z.enum(["allow", "deny"]).optional(),
-  /** What is injected is always redacted: there is nothing here to turn off. */
-  redact: z.strictObject({}).optional(),
+  redact: redactSchema.optional(),
 };
 
 const BOTH_SECRETS = "must be left out where `secrets` is given";

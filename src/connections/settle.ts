@@ -1,6 +1,7 @@
 import { Problem } from "../base/problem.ts";
 import type { SealedSecret } from "../vault/sealed-secret.ts";
 import {
+  allowedHostOf,
   type Destination,
   type DestinationRules,
   inDomain,
@@ -95,7 +96,7 @@ export function settleHosts(way: Way, name: string, secret: SecretTerms | null):
     );
   }
   const denied = new Problem("DESTINATION_DENIED", `The secret given as \`${name}\` may not be sent there.`, {
-    why: `Put "${destination.authority}" into the secret's \`allowed_hosts\`: PUT /v1/secrets/{path}.`,
+    why: `Put "${allowedHostOf(destination)}" into the secret's \`allowed_hosts\`: PUT /v1/secrets/{path}.`,
   });
   if (secret.allowedHosts !== null) {
     if (isAllowedHost(destination, secret.allowedHosts)) return null;

@@ -1,6 +1,12 @@
 import { integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { ConnectionId, TenantId } from "../base/ids.ts";
-import type { AllowRule, ConnectionLimits, ReferencePlace } from "./schemas.ts";
+import {
+  type AllowRule,
+  type ConnectionLimits,
+  DEFAULT_REDACT,
+  type RedactSettings,
+  type ReferencePlace,
+} from "./schemas.ts";
 
 export const connections = sqliteTable(
   "connections",
@@ -19,6 +25,7 @@ export const connections = sqliteTable(
     limits: text({ mode: "json" }).$type<ConnectionLimits>().notNull(),
     references: text({ mode: "json" }).$type<readonly ReferencePlace[]>().notNull(),
     websockets: integer({ mode: "boolean" }).notNull(),
+    redact: text({ mode: "json" }).$type<RedactSettings>().notNull().default(DEFAULT_REDACT),
     default: text().$type<"allow" | "deny">().notNull(),
     createdAt: integer().notNull(),
     /** Goes up with every change of the row: changes are made to the row that was read, or not at all. */

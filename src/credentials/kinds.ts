@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Problem } from "../base/problem.ts";
+import { faultsOf } from "../base/request.ts";
 import type { CredentialKind } from "./kind.ts";
 import { basic } from "./kinds/basic.ts";
 import { bearer } from "./kinds/bearer.ts";
@@ -19,7 +20,10 @@ const credential = z.looseObject({ kind: z.string() });
 
 function invalid(issues: readonly z.core.$ZodIssue[]): Problem {
   return new Problem("VALIDATION_ERROR", "The credential is not valid.", {
-    errors: issues.map(({ path: where, message }) => ({ path: ["credential", ...where].join("."), message })),
+    errors: faultsOf(issues).map(({ path, message }) => ({
+      path: path ? `credential.${path}` : "credential",
+      message,
+    })),
   });
 }
 

@@ -1,7 +1,7 @@
 import type { TenantId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import type { SealedSecret, Vault } from "../vault/vault.ts";
-import { type Destination, isAllowedHost } from "../connections/destination.ts";
+import { allowedHostOf, type Destination, isAllowedHost } from "../connections/destination.ts";
 import type { OpenSecrets } from "./kind.ts";
 
 /** The sealed secrets of a call by the name its kind (or a reference) gives them. */
@@ -13,7 +13,7 @@ export type SealedSecrets = Readonly<Record<string, SealedSecret>>;
  */
 export function checkUse(sealed: SealedSecret, destination: Destination): void {
   if (sealed.allowedHosts === null || !isAllowedHost(destination, sealed.allowedHosts)) {
-    throw new Problem("DESTINATION_DENIED", `The secret may not be sent to ${destination.authority}.`, {
+    throw new Problem("DESTINATION_DENIED", `The secret may not be sent to ${allowedHostOf(destination)}.`, {
       why: "A person must add the host to the secret's `allowed_hosts`.",
     });
   }

@@ -3,9 +3,6 @@ import type { Passed } from "./respond.ts";
 
 /** A message is redacted as a whole, and held as a whole. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
-/** RFC 6455 §5.5.1: what is left of a control frame behind the code. */
-const MAX_REASON_BYTES = 123;
-
 /** RFC 6455 §7.4.1. */
 const NO_STATUS = 1005;
 const GOING_AWAY = 1001;
@@ -95,20 +92,11 @@ function close(socket: WebSocket, code: number, reason: string): void {
   const isSayable =
     (code >= 1000 && code <= 1014 && code !== 1004 && code !== NO_STATUS && code !== 1006) || code >= 3000;
   try {
-    if (isSayable) socket.close(code, fitting(reason));
+    if (isSayable) socket.close(code, reason);
     else socket.close();
   } catch {
     // It is closed already.
   }
-}
-
-function fitting(reason: string): string {
-  const bytes = Buffer.from(reason, "utf8");
-  if (bytes.length <= MAX_REASON_BYTES) return reason;
-  return bytes
-    .subarray(0, MAX_REASON_BYTES)
-    .toString("utf8")
-    .replace(/\uFFFD+$/, "");
 }
 
 function sizeOf(message: string | Uint8Array): number {

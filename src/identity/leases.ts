@@ -16,6 +16,8 @@ export interface GateChange {
 
 export interface GateLease {
   readonly epoch: number;
+  /** Goes up with everything the gate takes on: of two leases, the one with the higher version is the fresher. */
+  readonly version: number;
   readonly frozen: boolean;
   /** `kind:key` → the epoch below which grants are refused. */
   readonly watermarks: Readonly<Record<string, number>>;
@@ -37,6 +39,8 @@ export interface Lease extends GateLease {
 }
 
 const ASK_TIMEOUT_MS = 4_000;
+/** An ask belongs to one request and may die with it: nobody else waits longer than this for it. */
+const SHARED_WAIT_MS = 1_500;
 
 /**
  * The isolate's leases. A lease is good for `LEASE_MS` from before it was asked for, and renewed in the background
@@ -44,7 +48,7 @@ const ASK_TIMEOUT_MS = 4_000;
  */
 export class Leases {
   readonly #held = new BoundedCache<TenantId, Lease>(10_000);
-  readonly #asking = new Map<TenantId, Promise<Lease>>();
+  readonly #asking = new Map<TenantId, { readonly askedAt: number; readonly answer: Promise<Lease> }>();
   readonly #gate: (tenantId: TenantId) => Pick<GateObject, "lease">;
   readonly #clock: Clock;
 
@@ -57,9 +61,8 @@ export class Leases {
   current(tenantId: TenantId, waitUntil: (promise: Promise<unknown>) => void): Lease | null {
     const lease = this.#held.get(tenantId);
     if (lease === undefined) return null;
-    const age = this.#clock() - lease.askedAt;
-    if (age < 0 || age >= LEASE_MS) return null;
-    if (age >= LEASE_MS / 2 && !this.#asking.has(tenantId)) {
+    if (!this.#isGood(lease)) return null;
+    if (this.#clock() - lease.askedAt >= LEASE_MS / 2 && this.#patience(tenantId) === 0) {
       waitUntil(this.ask(tenantId, waitUntil).catch(() => undefined));
     }
     return lease;
@@ -70,36 +73,74 @@ export class Leases {
     return this.#held.get(tenantId) ?? null;
   }
 
-  /** A fresh lease; one request at a time per tenant. Throws UNAVAILABLE where the gate does not answer. */
+  /**
+   * A fresh lease, good when it arrives; one request at a time per tenant. Throws UNAVAILABLE where the gate does not
+   * answer.
+   */
   async ask(tenantId: TenantId, waitUntil: (promise: Promise<unknown>) => void): Promise<Lease> {
-    let asking = this.#asking.get(tenantId);
-    if (asking === undefined) {
-      asking = this.#ask(tenantId);
-      this.#asking.set(tenantId, asking);
-      const own = asking;
-      waitUntil(
-        own
-          .catch(() => undefined)
-          .then(() => {
-            if (this.#asking.get(tenantId) === own) this.#asking.delete(tenantId);
-          }),
-      );
+    const shared = this.#asking.get(tenantId);
+    const patience = this.#patience(tenantId);
+    if (shared !== undefined && patience > 0) {
+      const lease = await answerWithin(patience, shared.answer);
+      if (lease !== null && this.#isGood(lease)) return lease;
     }
-    const lease = await Promise.race([asking, scheduler.wait(ASK_TIMEOUT_MS).then(() => null)]).catch(
-      () => null,
-    );
-    if (lease !== null) return lease;
-    if (this.#asking.get(tenantId) === asking) this.#asking.delete(tenantId);
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const lease = await answerWithin(ASK_TIMEOUT_MS, this.#fly(tenantId, waitUntil));
+      if (lease === null) break;
+      if (this.#isGood(lease)) return lease;
+    }
     throw new Problem("UNAVAILABLE", "The tenant's configuration cannot be confirmed right now. Try again.", {
       headers: { "retry-after": "1" },
     });
+  }
+
+  /** How long to wait for the ask under way, in ms; 0: there is none, or it is taken for dead. */
+  #patience(tenantId: TenantId): number {
+    const asking = this.#asking.get(tenantId);
+    if (asking === undefined) return 0;
+    return Math.max(0, SHARED_WAIT_MS - Math.max(0, this.#clock() - asking.askedAt));
+  }
+
+  #isGood({ askedAt }: Lease): boolean {
+    const age = this.#clock() - askedAt;
+    return age >= 0 && age < LEASE_MS;
+  }
+
+  /** Asks on the current request; who comes meanwhile waits for this one. */
+  #fly(tenantId: TenantId, waitUntil: (promise: Promise<unknown>) => void): Promise<Lease> {
+    const answer = this.#ask(tenantId);
+    const asking = { askedAt: this.#clock(), answer };
+    this.#asking.set(tenantId, asking);
+    const over = (): void => {
+      if (this.#asking.get(tenantId) === asking) this.#asking.delete(tenantId);
+    };
+    waitUntil(Promise.race([answer.catch(() => undefined), scheduler.wait(ASK_TIMEOUT_MS)]).then(over));
+    return answer;
   }
 
   async #ask(tenantId: TenantId): Promise<Lease> {
     const askedAt = this.#clock();
     const lease: Lease = { ...(await this.#gate(tenantId).lease(tenantId)), askedAt };
     const held = this.#held.get(tenantId);
-    if (held === undefined || held.askedAt <= askedAt) this.#held.set(tenantId, lease);
+    const keep =
+      held !== undefined &&
+      this.#isGood(held) &&
+      (held.version > lease.version || (held.version === lease.version && held.askedAt > askedAt));
+    if (!keep) this.#held.set(tenantId, lease);
     return lease;
+  }
+}
+
+/** Null where it fails or takes longer. */
+async function answerWithin(milliseconds: number, asking: Promise<Lease>): Promise<Lease | null> {
+  const waiting = new AbortController();
+  const late = scheduler.wait(milliseconds, { signal: waiting.signal }).then(() => null);
+  try {
+    return await Promise.race([asking, late]);
+  } catch {
+    return null;
+  } finally {
+    waiting.abort();
+    late.catch(() => undefined);
   }
 }

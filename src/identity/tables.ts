@@ -69,3 +69,18 @@ export const bootstraps = sqliteTable("bootstraps", {
   tenantId: text().$type<TenantId>().notNull(),
   createdAt: integer().notNull(),
 });
+
+/**
+ * That a change landed, and at which epoch: written in the change's own batch, so that the gate can settle by its id a
+ * change whose maker died. Cleared away an hour later, once the gate has looked.
+ */
+export const gateChanges = sqliteTable(
+  "gate_changes",
+  {
+    id: text().primaryKey(),
+    tenantId: text().$type<TenantId>().notNull(),
+    epoch: integer().notNull(),
+    at: integer().notNull(),
+  },
+  (table) => [index("gate_changes_tenant").on(table.tenantId, table.at)],
+);

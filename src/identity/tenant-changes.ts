@@ -1,12 +1,14 @@
-import { sql } from "drizzle-orm";
+import { and, eq, lt, sql } from "drizzle-orm";
 import type { AuditLog } from "../audit/audit.ts";
+import { fitForOutbox } from "../audit/clean.ts";
 import { auditOutbox } from "../audit/tables.ts";
 import type { Database } from "../base/database.ts";
 import { newId, type TenantId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import type { Change, ChangeResult, TenantChanges } from "./changes.ts";
 import type { GateChange, GateObject } from "./leases.ts";
-import { tenants } from "./tables.ts";
+import { flushOutbox } from "./outbox.ts";
+import { gateChanges, tenants } from "./tables.ts";
 
 function isRefusal(error: unknown): boolean {
   if (error instanceof Problem) return true;
@@ -18,6 +20,9 @@ function isRefusal(error: unknown): boolean {
 }
 
 const ATTEMPTS = 3;
+/** The gate remembers an unsettled change for a minute, a batch takes at most 30 s: it must begin well before. */
+const PREPARED_WITHIN_MS = 15_000;
+const TENANTS_AT_ONCE = 100;
 
 /**
  * prepare (no new leases) → one D1 batch (the change, its events, epoch + 1) → commit. Acknowledged only after the
@@ -47,10 +52,20 @@ export class GatedChanges implements TenantChanges {
       watermarks: change.watermarks ?? [],
       ...(change.frozen === undefined ? {} : { frozen: change.frozen }),
     };
-    await this.#ask(tenantId, (gate) => gate.prepare(tenantId, changeId, gateChange));
+    const askedAt = await this.#ask(tenantId, async (gate) => {
+      const now = Date.now();
+      await gate.prepare(tenantId, changeId, gateChange);
+      return now;
+    });
     let epoch: number;
     try {
-      epoch = await this.#write(tenantId, change);
+      if (Date.now() - askedAt > PREPARED_WITHIN_MS) {
+        throw new Problem(
+          "UNAVAILABLE",
+          "The change took too long to begin, so nothing was changed. Try again.",
+        );
+      }
+      epoch = await this.#write(tenantId, changeId, change);
     } catch (error) {
       // Only where the batch surely did not land; otherwise the gate finds out from D1 what became of it.
       if (isRefusal(error))
@@ -62,14 +77,22 @@ export class GatedChanges implements TenantChanges {
     return { epoch, effectiveAt };
   }
 
-  async #write(tenantId: TenantId, change: Change): Promise<number> {
+  async #write(tenantId: TenantId, changeId: string, change: Change): Promise<number> {
     const step = this.#db
       .update(tenants)
       .set({ epoch: sql`${tenants.epoch} + 1` })
       .where(sql`${tenants.id} = ${tenantId}`)
       .returning({ epoch: tenants.epoch });
-    const events = change.events.map((event) => this.#db.insert(auditOutbox).values({ tenantId, event }));
-    const results: unknown[] = await this.#db.batch([step, ...change.statements, ...events]);
+    const landed = this.#db.insert(gateChanges).values({
+      id: changeId,
+      tenantId,
+      epoch: sql`coalesce((select ${tenants.epoch} from ${tenants} where ${tenants.id} = ${tenantId}), 0)`,
+      at: Date.now(),
+    });
+    const events = change.events.map((event) =>
+      this.#db.insert(auditOutbox).values({ tenantId, event: fitForOutbox(event) }),
+    );
+    const results: unknown[] = await this.#db.batch([step, landed, ...change.statements, ...events]);
     const rows = results[0] as { epoch: number }[];
     const epoch = rows[0]?.epoch;
     if (epoch === undefined) throw new Problem("NOT_FOUND", "There is no such tenant.");
@@ -93,25 +116,34 @@ export class GatedChanges implements TenantChanges {
     }
   }
 
+  /**
+   * Clears away what says that a change landed `before` (milliseconds since 1970), for tenants whose gate has settled
+   * what it had open: asked for a lease, it looks. Bounded; what is left is taken up the next time.
+   */
+  async forgetSettled(before: number): Promise<void> {
+    const old = await this.#db
+      .selectDistinct({ tenantId: gateChanges.tenantId })
+      .from(gateChanges)
+      .where(lt(gateChanges.at, before))
+      .limit(TENANTS_AT_ONCE);
+    for (const { tenantId } of old) {
+      try {
+        await this.#gate(tenantId).lease(tenantId);
+        await this.#db
+          .delete(gateChanges)
+          .where(and(eq(gateChanges.tenantId, tenantId), lt(gateChanges.at, before)));
+      } catch {
+        console.error(
+          JSON.stringify({ at: "gate-changes.forget", tenant: tenantId, error: "kept for the next sweep" }),
+        );
+      }
+    }
+  }
+
   /** Brings the tenant's waiting events to the ledger; what fails stays and is tried again by the next change or sweep. */
   async flush(tenantId: TenantId): Promise<void> {
     try {
-      const rows = await this.#db
-        .select()
-        .from(auditOutbox)
-        .where(sql`${auditOutbox.tenantId} = ${tenantId}`)
-        .orderBy(auditOutbox.seq)
-        .limit(200);
-      const last = rows.at(-1);
-      if (last === undefined) return;
-      const events = rows.map((row) => row.event);
-      const answer = await this.#audit.append(tenantId, events, { redelivery: true });
-      if (!answer.ok) return;
-      const sequences = rows.map((row) => row.seq);
-      for (let start = 0; start < sequences.length; start += 50) {
-        const part = sequences.slice(start, start + 50);
-        await this.#db.delete(auditOutbox).where(sql`${auditOutbox.seq} IN (${sql.join(part, sql`, `)})`);
-      }
+      await flushOutbox(this.#db, this.#audit, tenantId);
     } catch {
       console.error(
         JSON.stringify({ at: "audit-outbox.flush", tenant: tenantId, error: "kept for the next flush" }),

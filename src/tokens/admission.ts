@@ -13,6 +13,15 @@ const CHARGE_ATTEMPTS = 3;
 const CHARGE_WITHIN_MS = 3_000;
 /** Outcomes of an isolate's calls are told together. */
 const OUTCOMES_EVERY_MS = 200;
+/** After this the request that was to tell them is taken for dead. */
+const TELLER_LOST_MS = 1_000;
+/** So many are told at once. */
+const MAX_OUTCOMES = 500;
+
+interface WaitingOutcomes {
+  readonly openedAt: number;
+  readonly outcomes: CallOutcome[];
+}
 
 /** `work`, or a rejection where it takes longer than `milliseconds`. */
 export type TimeLimit = <T>(milliseconds: number, work: Promise<T>) => Promise<T>;
@@ -21,7 +30,7 @@ export type TimeLimit = <T>(milliseconds: number, work: Promise<T>) => Promise<T
 export class TokenMemory {
   readonly grants = new BoundedCache<TokenId, Grant>(10_000);
   readonly objectIds = new BoundedCache<TokenId, DurableObjectId>(10_000);
-  readonly outcomes = new Map<TokenId, CallOutcome[]>();
+  readonly outcomes = new BoundedCache<TokenId, WaitingOutcomes>(10_000);
 }
 
 /** The way in: from the token's text to its grant, and from there to a charged, recorded use. */
@@ -112,21 +121,34 @@ export class Admission {
     );
   }
 
-  /** Tells what became of a charged call, together with others of the same token. */
+  /**
+   * Tells what became of a charged call, together with others of the same token. The request that began to collect
+   * tells them all; where it died, a later one takes them over.
+   */
   settle({ tokenId }: Grant, outcome: CallOutcome): void {
-    const waiting = this.#memory.outcomes.get(tokenId);
-    if (waiting !== undefined) {
-      waiting.push(outcome);
-      return;
+    const { outcomes: memory } = this.#memory;
+    const now = this.#clock();
+    const waiting = memory.get(tokenId);
+    if (waiting !== undefined && waiting.outcomes.length >= MAX_OUTCOMES - 1) {
+      memory.delete(tokenId);
+      this.#waitUntil(this.#tell(tokenId, [...waiting.outcomes.splice(0), outcome]));
+    } else if (waiting !== undefined && now - waiting.openedAt < TELLER_LOST_MS) {
+      waiting.outcomes.push(outcome);
+    } else {
+      const own = { openedAt: now, outcomes: [...(waiting?.outcomes.splice(0) ?? []), outcome] };
+      memory.set(tokenId, own);
+      this.#waitUntil(this.#tellSoon(tokenId, own));
     }
-    this.#memory.outcomes.set(tokenId, [outcome]);
-    this.#waitUntil(this.#tellOutcomes(tokenId));
   }
 
-  async #tellOutcomes(tokenId: TokenId): Promise<void> {
+  async #tellSoon(tokenId: TokenId, waiting: WaitingOutcomes): Promise<void> {
     await scheduler.wait(OUTCOMES_EVERY_MS);
-    const outcomes = this.#memory.outcomes.get(tokenId) ?? [];
-    this.#memory.outcomes.delete(tokenId);
+    if (this.#memory.outcomes.get(tokenId) === waiting) this.#memory.outcomes.delete(tokenId);
+    await this.#tell(tokenId, waiting.outcomes.splice(0));
+  }
+
+  async #tell(tokenId: TokenId, outcomes: readonly CallOutcome[]): Promise<void> {
+    if (outcomes.length === 0) return;
     await this.#object(tokenId)
       .settle(outcomes)
       .catch(() => undefined);

@@ -6,9 +6,9 @@ import type { TokenUse } from "../identity/caller.ts";
 import type { Lease } from "../identity/leases.ts";
 import type { Admission } from "./admission.ts";
 import type { EventDraft } from "./charge.ts";
-import { denialOf } from "./denial.ts";
+import { denialOf, frozen } from "./denial.ts";
 import type { Grant } from "./grant.ts";
-import { isBelowWatermark } from "./watermarks.ts";
+import { isBelowWatermark, type UseTargets } from "./watermarks.ts";
 
 const ROUNDS = 3;
 
@@ -33,10 +33,18 @@ export class ControlPlaneUses {
     this.#waitUntil = parts.waitUntil;
   }
 
-  /** Whose token it is; charges nothing. Throws UNAUTHORIZED unless it could be used now. */
+  /**
+   * Whose token it is; charges nothing. Throws UNAUTHORIZED unless it could be used now, as far as that can be told
+   * without a use: not where its uses are spent, nor where only a look at what a connection uses would show that a bulk
+   * revocation reaches it.
+   */
   async identify(token: string): Promise<Grant> {
     const grant = await this.#grant(token);
-    checkLease(grant, await this.#lease(grant, 0), []);
+    const [lease, isRevoked] = await Promise.all([this.#lease(grant, 0), this.#isRevoked(grant)]);
+    if (isRevoked) throw unauthorized();
+    checkLease(grant, lease, []);
+    const isDead = (scope: string): boolean => isBelowWatermark(grant, lease.watermarks, targetsOf(scope));
+    if (grant.scopes.every(isDead)) throw unauthorized();
     return grant;
   }
 
@@ -75,6 +83,17 @@ export class ControlPlaneUses {
     return grant;
   }
 
+  async #isRevoked(grant: Grant): Promise<boolean> {
+    try {
+      return await this.#admission.isRevoked(grant);
+    } catch (cause) {
+      throw new Problem("UNAVAILABLE", "Whether the token is revoked cannot be told right now. Try again.", {
+        headers: { "retry-after": "1" },
+        cause,
+      });
+    }
+  }
+
   async #lease(grant: Grant, epoch: number): Promise<Lease> {
     const current = this.#leases.current(grant.tenantId, this.#waitUntil);
     if (current !== null && current.epoch >= epoch) return current;
@@ -87,13 +106,17 @@ function unauthorized(): Problem {
 }
 
 function checkLease(grant: Grant, lease: Lease, secrets: readonly string[]): void {
-  if (lease.frozen) {
-    throw new Problem("TENANT_FROZEN", "All tokens of this tenant are stopped.", {
-      why: "An admin must lift the freeze first.",
-    });
-  }
+  if (lease.frozen) throw frozen();
   const targets = { connection: null, secrets, classes: secrets.length > 0 ? null : [] };
   if (isBelowWatermark(grant, lease.watermarks, targets)) throw unauthorized();
+}
+
+/** What a scope reaches, where it names one thing; on the control plane the classes of a secret are not looked up. */
+function targetsOf(scope: string): UseTargets {
+  const [resource, action, pattern = "*"] = scope.split(":");
+  if (pattern.includes("*")) return { connection: null, secrets: [], classes: [] };
+  if (resource === "connections") return { connection: pattern, secrets: [], classes: [] };
+  return { connection: null, secrets: [pattern], classes: action === "use" ? [] : null };
 }
 
 function checkScope(grant: Grant, use: TokenUse): void {

@@ -30,3 +30,10 @@ export function denialOf(
     }
   }
 }
+
+/** The refusal of everything that tokens and agents ask for while their tenant is frozen. */
+export function frozen(): Problem {
+  return new Problem("TENANT_FROZEN", "All tokens of this tenant are stopped.", {
+    why: "An admin must lift the freeze first.",
+  });
+}

@@ -79,8 +79,8 @@ export function introspectionRoutes(): Hono<ApiEnv> {
     if (grant === null || grant.tenantId !== caller.tenantId || (own !== null && grant.agentId !== own)) {
       return c.json({ active: false });
     }
-    const { uses, revoked } = await tokens.uses(grant.tokenId);
-    if (revoked || (grant.maxUses !== null && uses >= grant.maxUses)) return c.json({ active: false });
+    const { uses } = await tokens.uses(grant.tokenId);
+    if (grant.maxUses !== null && uses >= grant.maxUses) return c.json({ active: false });
     return c.json({
       active: true,
       scope: grant.scopes.join(" "),

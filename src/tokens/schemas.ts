@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { durationSchema } from "../base/duration.ts";
 import { cidrSchema } from "../base/address.ts";
+import { atMostAsJson } from "../base/bounds.ts";
 import { methodSchema, pathGlobSchema } from "../base/glob.ts";
 import { idSchema } from "../base/ids.ts";
 import { scopeSchema } from "../base/scope.ts";
@@ -8,7 +9,7 @@ import { secretPathSchema } from "../base/secret-path.ts";
 
 /** Which calls: methods and paths of a connection; left out means all of them. */
 export const callRuleSchema = z.strictObject({
-  connection: z.string().min(1).max(64),
+  connection: z.string().min(1).max(63),
   methods: z.array(methodSchema).min(1).max(20).optional(),
   paths: z.array(pathGlobSchema).min(1).max(50).optional(),
 });
@@ -35,13 +36,24 @@ export type CallContext = z.infer<typeof callContextSchema>;
 
 export const MAX_TTL_SECONDS = 86_400;
 
+const MAX_CHARACTERS = 8_192;
+
 export const tokenRequestSchema = z.strictObject({
-  scopes: z.array(scopeSchema).min(1).max(50),
+  scopes: z
+    .array(scopeSchema)
+    .min(1)
+    .max(50)
+    .refine(...atMostAsJson(MAX_CHARACTERS)),
   ttl: durationSchema({ minSeconds: 1, maxSeconds: MAX_TTL_SECONDS, example: "30m" }),
   max_uses: z.number().int().min(1).max(1_000_000).optional(),
   ip_allowlist: z.array(cidrSchema).max(100).default([]),
   rate: rateSchema.optional(),
-  allow: z.array(callRuleSchema).min(1).max(50).optional(),
+  allow: z
+    .array(callRuleSchema)
+    .min(1)
+    .max(50)
+    .refine(...atMostAsJson(MAX_CHARACTERS))
+    .optional(),
   tool: z.string().min(1).max(200).optional(),
   user: z.string().min(1).max(200).optional(),
   context: callContextSchema.default({}),

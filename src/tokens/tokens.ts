@@ -1,20 +1,22 @@
 import { and, desc, eq, lt, or } from "drizzle-orm";
 import { z } from "zod";
+import { fitForOutbox } from "../audit/clean.ts";
 import type { AuditEvent } from "../audit/event.ts";
 import { auditOutbox } from "../audit/tables.ts";
-import { coversCidr } from "../base/address.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Database } from "../base/database.ts";
 import { type AgentId, idSchema, newId, type TenantId, type TokenId } from "../base/ids.ts";
 import { decodeCursor, encodeCursor, type Page } from "../base/page.ts";
 import { Problem } from "../base/problem.ts";
 import { Redacted } from "../base/redacted.ts";
-import { withinBounds } from "../base/scope.ts";
 import type { Agent } from "../identity/agents.ts";
 import type { AgentCaller, Caller, MemberCaller } from "../identity/caller.ts";
 import type { ChangeResult, TenantChanges, Watermark } from "../identity/changes.ts";
+import type { Leases } from "../identity/leases.ts";
 import type { TokenObject } from "./charge.ts";
+import { frozen } from "./denial.ts";
 import type { Grant } from "./grant.ts";
+import { checkBounds } from "./request-bounds.ts";
 import type { TokenRequest } from "./schemas.ts";
 import { tokens } from "./tables.ts";
 import type { TokenSigner } from "./token.ts";
@@ -27,12 +29,15 @@ export interface TokenParts {
   readonly signer: TokenSigner;
   readonly agents: { get(tenantId: TenantId, agentId: AgentId): Promise<{ readonly agent: Agent }> };
   readonly changes: TenantChanges;
+  readonly leases: Pick<Leases, "current" | "ask">;
   readonly object: (tokenId: TokenId) => TokenObject;
   readonly clock: Clock;
   /** Brings the tenant's events from the outbox to the ledger. */
   readonly flush: (tenantId: TenantId) => Promise<void>;
   readonly waitUntil: (promise: Promise<unknown>) => void;
 }
+
+const TELL_ATTEMPTS = 3;
 
 const cursorSchema = z.tuple([z.number().int(), idSchema("token")]);
 
@@ -45,15 +50,18 @@ export class Tokens {
   }
 
   /**
-   * Issues a token within the agent's bounds. Throws SCOPE_DENIED where they do not cover what is asked for. The row is
-   * written only if the agent is, in that very statement, as it was when its bounds were read: a token never slips
+   * Issues a token within the agent's bounds. Throws SCOPE_DENIED where they do not cover what is asked for, and
+   * TENANT_FROZEN. The row is written only if the agent is, in that very statement, as it was when its bounds were read: a token never slips
    * past an agent's being disabled or narrowed.
    */
   async issue(
     caller: AgentCaller,
     request: TokenRequest,
   ): Promise<{ readonly token: Redacted; readonly grant: Grant }> {
-    const { clock, signer } = this.#parts;
+    const { clock, leases, signer, waitUntil } = this.#parts;
+    const lease =
+      leases.current(caller.tenantId, waitUntil) ?? (await leases.ask(caller.tenantId, waitUntil));
+    if (lease.frozen) throw frozen();
     const { agent } = await this.#parts.agents.get(caller.tenantId, caller.agentId);
     checkBounds(agent, request);
     const issuedAt = clock();
@@ -73,7 +81,7 @@ export class Tokens {
       expiresAt: Math.ceil(issuedAt / 1000 + request.ttl) * 1000,
     };
     const epoch = await this.#insert(caller, draft, agent.updatedAt);
-    this.#parts.waitUntil(this.#parts.flush(caller.tenantId));
+    waitUntil(this.#parts.flush(caller.tenantId));
     return { token: new Redacted(signer.issue(draft)), grant: { ...draft, epoch } };
   }
 
@@ -109,12 +117,13 @@ export class Tokens {
         ],
         ...[json(context), issuedAt, expiresAt, agentUpdatedAt],
       );
-    const narrowing = { scopes, ip_allowlist: ipAllowlist, max_uses: maxUses, rate, allow, tool, user };
+    // The long ones last: what does not fit into the ledger's bound is cut off from the end.
+    const narrowing = { max_uses: maxUses, rate, tool, user, scopes, ip_allowlist: ipAllowlist, allow };
     const expiry = new Date(expiresAt).toISOString();
     const event = this.#event(caller, tokenId, "token.issued", {
       ...context,
-      ...narrowing,
       expires_at: expiry,
+      ...narrowing,
     });
     const record = client
       .prepare(
@@ -136,7 +145,7 @@ export class Tokens {
     eventType: "token.issued" | "token.revoked",
     context: Record<string, unknown>,
   ): AuditEvent {
-    return {
+    return fitForOutbox({
       id: newId("event"),
       event_type: eventType,
       resource_type: "token",
@@ -146,8 +155,8 @@ export class Tokens {
       user_agent: caller.request.userAgent,
       outcome: "success",
       timestamp: new Date(this.#parts.clock()).toISOString(),
-      context: { ...context, request_id: caller.request.requestId },
-    };
+      context: { request_id: caller.request.requestId, ...context },
+    });
   }
 
   /** Newest first; an agent sees its own. */
@@ -194,12 +203,17 @@ export class Tokens {
     return this.#parts.object(tokenId).state();
   }
 
-  /** Once this has returned, the token's next call is refused, everywhere. */
+  /**
+   * Once this has returned, the token's next call is refused, everywhere. Its own object is told first: what the index
+   * says is true of the object as well. Where this throws, it can be done again.
+   */
   async revoke(caller: MemberCaller | AgentCaller, tokenId: TokenId): Promise<void> {
-    const { db, object, clock } = this.#parts;
+    const { db, clock } = this.#parts;
     const { tenantId } = caller;
     const agentId = caller.kind === "agent" ? caller.agentId : null;
     const token = await this.get(tenantId, agentId, tokenId);
+    await this.#tell(token);
+    if (token.revokedAt !== null) return;
     const event = this.#event(caller, tokenId, "token.revoked", { agent_id: token.agentId });
     await db.batch([
       db
@@ -208,8 +222,19 @@ export class Tokens {
         .where(and(eq(tokens.tenantId, tenantId), eq(tokens.id, tokenId))),
       db.insert(auditOutbox).values({ tenantId, event }),
     ]);
-    await object(tokenId).revoke(tenantId, token.expiresAt);
     this.#parts.waitUntil(this.#parts.flush(tenantId));
+  }
+
+  /** Tells the object that its token is revoked, which it may be told many times. Throws UNAVAILABLE. */
+  async #tell({ tokenId, tenantId, expiresAt }: IndexedToken): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#parts.object(tokenId).revoke(tenantId, expiresAt);
+      } catch (cause) {
+        if (attempt < TELL_ATTEMPTS) continue;
+        throw new Problem("UNAVAILABLE", "The token could not be revoked. Try again.", { cause });
+      }
+    }
   }
 
   /** Every token issued until now that reaches the target: one write, however many tokens there are. */
@@ -229,21 +254,4 @@ export class Tokens {
 function toIndexed(row: typeof tokens.$inferSelect): IndexedToken {
   const { id, closedAt: _closedAt, ...rest } = row;
   return { tokenId: id, ...rest };
-}
-
-function checkBounds(agent: Agent, request: TokenRequest): void {
-  const outside = request.scopes.find((scope) => !withinBounds(agent, scope));
-  if (outside !== undefined) {
-    throw new Problem("SCOPE_DENIED", `This agent may not ask for the scope "${outside}".`, {
-      why: "Ask for a scope within the agent's `allowed_scopes` and `allowed_namespaces`, or have an admin widen them.",
-    });
-  }
-  const stray = request.ip_allowlist.find(
-    (cidr) => agent.ipAllowlist.length > 0 && !coversCidr(agent.ipAllowlist, cidr),
-  );
-  if (stray !== undefined) {
-    throw new Problem("SCOPE_DENIED", `"${stray}" is not among this agent's addresses.`, {
-      why: "Ask for addresses within the agent's `ip_allowlist`.",
-    });
-  }
 }

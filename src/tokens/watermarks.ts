@@ -33,6 +33,8 @@ export function isBelowWatermark(grant: Grant, watermarks: Watermarks, targets: 
   if (!grant.scopes.some((scope) => scope.startsWith("secrets:"))) return false;
   return Object.keys(watermarks).some(
     (key) =>
-      key.startsWith("plaintext:") && below(key) && allows(grant.scopes, "secrets", "read", key.slice("plaintext:".length)),
+      key.startsWith("plaintext:") &&
+      below(key) &&
+      allows(grant.scopes, "secrets", "read", key.slice("plaintext:".length)),
   );
 }

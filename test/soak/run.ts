@@ -17,7 +17,8 @@ try {
     if (round % 10 === 0) console.log(`  ${round} of ${rounds}`);
   });
   console.log(report);
-  const holds = report.lost === 0 && report.doubled === 0 && report.unrecorded === 0 && report.called === report.uses;
+  const holds =
+    report.lost === 0 && report.doubled === 0 && report.unrecorded === 0 && report.called === report.uses;
   console.log(holds ? "holds: nothing lost, nothing doubled" : "DOES NOT HOLD");
   process.exitCode = holds ? 0 : 1;
 } finally {

@@ -65,7 +65,6 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       ENVIRONMENT: "development",
       PRIVATE_UPSTREAMS: "allow",
       CLIENT_ADDRESS: "socket",
-      GATEWAY_ORIGIN: url,
       HOSTS: slugs.map((slug, index) => `127.0.0.1:${own[index]}=${slug}`).join(","),
       ...keys,
       ...options.bindings,

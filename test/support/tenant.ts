@@ -50,6 +50,7 @@ export interface ConnectionOptions {
   limits?: { max_body_bytes?: number; timeout_seconds?: number };
   references?: ("headers" | "query" | "body")[];
   websockets?: boolean;
+  redact?: { shapes?: boolean; entropy?: boolean; minted?: boolean };
   default?: "allow" | "deny";
 }
 

@@ -29,10 +29,13 @@ export function isRandom(bytes: Uint8Array, start: number, end: number): boolean
   if (length < SHORTEST || length > LONGEST_RANDOM) return false;
   const counts = new Uint16Array(256);
   let isHex = true;
+  let isNumber = true;
   for (let i = start; i < end; i++) {
     counts[bytes[i]!]!++;
     if (HEX[bytes[i]!] === 0) isHex = false;
+    if (bytes[i]! > 0x39) isNumber = false;
   }
+  if (isNumber) return false;
   let bits = 0;
   for (const count of counts) if (count > 0) bits -= (count / length) * Math.log2(count / length);
   return bits > (isHex ? HEX_BITS : BASE64_BITS);

@@ -22,6 +22,8 @@ export interface Watch {
 
 /** Pairs of bytes that are looked at together. */
 const GROUP = 5;
+/** Pairs that stand as a whole in any run of 20 bytes. */
+const RUN = 9;
 const NO_KINDS = pairKinds(false, false);
 
 /**
@@ -129,7 +131,14 @@ export class EscapeReader {
         if ((kind & NAME) !== 0) watch!.names(2 * at, 2 * (at + GROUP));
         if ((kind & LEAD) !== 0) break;
         if ((kind & LOOSE) === 0) {
-          if (at !== behindRun) watch!.run(2 * at);
+          if (at !== behindRun) {
+            let first = at;
+            while (first > 0 && (kinds[pairs[first - 1]!]! & LOOSE) === 0) first--;
+            const enough = first + RUN;
+            let next = at + GROUP;
+            while (next < enough && next < pairs.length && (kinds[pairs[next]!]! & LOOSE) === 0) next++;
+            if (next >= enough) watch!.run(2 * at);
+          }
           behindRun = at + GROUP;
         }
       }

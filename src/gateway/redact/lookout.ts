@@ -19,7 +19,8 @@ export interface Lookouts {
 /** What goes on behind the end of what was searched, to be masked on from there. */
 export type Open =
   | { readonly kind: "body"; readonly body: Uint8Array }
-  | { readonly kind: "pem" }
+  /** `back`: bytes before that stand or fall with those behind. */
+  | { readonly kind: "pem"; readonly back: number }
   | { readonly kind: "pair" }
   /** `skip`: bytes that belong to an escape that began before. */
   | { readonly kind: "string"; readonly skip: number };
@@ -91,7 +92,7 @@ export class Lookout implements Watch {
         break;
       }
       case "pem":
-        this.#pem(from);
+        this.#pem(from - open.back);
         break;
       case "pair":
         this.#pair(from, pairEnd(this.#bytes, from, this.#to));
@@ -110,12 +111,12 @@ export class Lookout implements Watch {
     const isPlain =
       this.#heads[pairOf(bytes[start]!, bytes[start + 1]!)] === 0 &&
       (start === 0 || GAP[bytes[start - 1]!] === 0);
-    if (!isPlain && this.#wanted.shapes && (start > 0 || this.#edges.seen === 0) && this.#shape(start))
-      return;
+    if (!isPlain && this.#wanted.shapes && (start > 0 || this.#edges.seen === 0)) this.#shape(start);
     if (this.#wanted.entropy) this.#random(start);
   }
 
   names(from: number, to: number): void {
+    if (!this.#wanted.minted) return;
     const bytes = this.#bytes;
     for (let i = from; i + 1 < to; i += 2) {
       if (bytes[i] === 0x5f && bytes[i + 1] === 0x74) this.#name(i);
@@ -124,7 +125,7 @@ export class Lookout implements Watch {
   }
 
   /** A credential begins with a run, or behind what is an escape's rest: the `n` of `\n`, the digits of `%22`. */
-  #shape(start: number): boolean {
+  #shape(start: number): void {
     const bytes = this.#bytes;
     let match = shapeAt(bytes, start, this.#to, this.#edges.more);
     const before = start > 0 ? bytes[start - 1] : 0;
@@ -134,11 +135,11 @@ export class Lookout implements Watch {
     }
     if (match !== undefined) {
       this.#mask(match.from, match.to, { kind: "body", body: match.body });
-      return true;
+      this.#done = match.to;
+      return;
     }
-    const pem = start > 0 && GAP[bytes[start - 1]!] === 1 ? pemBodyBefore(bytes, start) : -1;
-    if (pem >= 0) this.#pem(pem);
-    return pem >= 0;
+    const pem = start > 0 && GAP[bytes[start - 1]!] === 1 ? pemBodyBefore(bytes, start, this.#to) : -1;
+    if (pem >= 0) this.#done = this.#pem(pem);
   }
 
   /** The pieces between dots are looked at one by one. */
@@ -170,15 +171,15 @@ export class Lookout implements Watch {
     this.#mask(from, end, { kind: "pair" });
   }
 
-  #pem(from: number): void {
+  #pem(from: number): number {
     const end = eachPemLine(this.#bytes, from, this.#to, (start, stop) => addSpan(this.#spans, start, stop));
-    this.#done = Math.max(this.#done, end);
-    this.#stayOpen(end, { kind: "pem" });
+    const back = end === this.#to - 1 && this.#bytes[end] === BACKSLASH ? 1 : 0;
+    this.#stayOpen(end + back, { kind: "pem", back });
+    return end;
   }
 
   #mask(from: number, end: number, open: Open): void {
     if (end > from) addSpan(this.#spans, from, end);
-    this.#done = Math.max(this.#done, end);
     this.#stayOpen(end, open);
   }
 

@@ -10,9 +10,9 @@ const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 const LINE_FEED = 0x0a;
 export const FURTHEST_HEADER = 300;
-/** `PRIVATE KEY BLOCK-----`, its spaces percent-encoded. */
-const LONGEST_HEADER = 32;
-const HEADER = /PRIVATE(?: |\+|%20)KEY(?:(?: |\+|%20)BLOCK)?-----$/;
+/** `BEGIN ENCRYPTED PRIVATE KEY-----`, its spaces percent-encoded. */
+const LONGEST_HEADER = 64;
+const HEADER = /BEGIN[^-]{0,32}PRIVATE(?: |\+|%20)KEY(?:(?: |\+|%20)BLOCK)?-----$/;
 const AFTER_BACKSLASH = flags(/[nrtu\\/]/);
 const LONGEST_FIELD = 120;
 
@@ -20,26 +20,35 @@ const LONGEST_FIELD = 120;
  * For a run behind a GAP: where the body of a PEM private key (RFC 7468 §10 and §11, and OpenPGP's and OpenSSH's kin)
  * begins in which it stands, or -1. Looks a bounded way back.
  */
-export function pemBodyBefore(bytes: Uint8Array, at: number): number {
+export function pemBodyBefore(bytes: Uint8Array, at: number, to: number): number {
   // Without any line break the run itself begins with the end of the header.
   let end = at;
   while (end < at + 6 && bytes[end] !== DASH) end++;
-  if (areDashes(bytes, end)) return isHeader(bytes, end + 5) ? end + 5 : -1;
+  if (areDashes(bytes, end, to)) return isHeader(bytes, end + 5) ? end + 5 : -1;
   const first = Math.max(5, at - FURTHEST_HEADER);
   for (let i = at; i >= first && BETWEEN[bytes[i - 1]!] === 1; i--)
-    if (bytes[i - 1] === DASH && areDashes(bytes, i - 5)) return isHeader(bytes, i) ? i : -1;
+    if (bytes[i - 1] === DASH && areDashes(bytes, i - 5, to))
+      return isHeader(bytes, i) && areLines(latin1(bytes, i, at)) ? i : -1;
   return -1;
 }
 
-function areDashes(bytes: Uint8Array, at: number): boolean {
+/** Whether lines are a key's, fields or base64, and not words that go on about one. */
+function areLines(text: string): boolean {
+  return text.split(/\n|\\n|%0A/).every((line) => line.includes(":") || !line.trim().includes(" "));
+}
+
+function areDashes(bytes: Uint8Array, at: number, to: number): boolean {
+  if (at + 5 > to) return false;
   for (let i = at; i < at + 5; i++) if (bytes[i] !== DASH) return false;
   return true;
 }
 
 function isHeader(bytes: Uint8Array, end: number): boolean {
-  let text = "";
-  for (let i = Math.max(0, end - LONGEST_HEADER); i < end; i++) text += String.fromCharCode(bytes[i]!);
-  return HEADER.test(text);
+  return HEADER.test(latin1(bytes, Math.max(0, end - LONGEST_HEADER), end));
+}
+
+function latin1(bytes: Uint8Array, from: number, to: number): string {
+  return String.fromCharCode(...bytes.subarray(from, to));
 }
 
 /**
@@ -71,7 +80,7 @@ export function eachPemLine(
 
 /** The end of the line where a field (`DEK-Info: …`) goes on at `at`, else `at`. */
 function fieldEnd(bytes: Uint8Array, at: number, to: number): number {
-  if ((bytes[at] !== COLON && bytes[at] !== DASH) || areDashes(bytes, at)) return at;
+  if ((bytes[at] !== COLON && bytes[at] !== DASH) || areDashes(bytes, at, to)) return at;
   const last = Math.min(to, at + LONGEST_FIELD);
   let hasColon = false;
   for (let i = at; i < last; i++) {

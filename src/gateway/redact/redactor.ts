@@ -59,6 +59,8 @@ export class FormRedactor implements Redactor {
   readonly #multiline: boolean;
   /** Undefined: nothing but the values is looked for. */
   readonly #lookouts: Lookouts | undefined;
+  /** The same for copies, in which quotes that end a string cannot be told from others. */
+  readonly #innerLookouts: Lookouts | undefined;
   readonly #kinds: Uint8Array;
 
   constructor(values: readonly Uint8Array[], lookouts: Lookouts = VALUES_ONLY) {
@@ -67,6 +69,7 @@ export class FormRedactor implements Redactor {
     this.#worth = worthUndoing(forms);
     const { shapes, entropy, minted } = lookouts;
     this.#lookouts = shapes || entropy || minted ? lookouts : undefined;
+    this.#innerLookouts = shapes || entropy ? { shapes, entropy, minted: false } : undefined;
     this.#kinds = pairKinds(shapes || entropy, minted);
     const furthest = decisionDistance(lookouts);
     this.#reach = forms.reduce((most, form) => Math.max(most, form.bytes.length), furthest) + SLACK;
@@ -118,36 +121,69 @@ export class FormRedactor implements Redactor {
 
   /**
    * Searches the text, then copies of its escaped parts with one layer undone, and so on. Escapes close enough to
-   * share a form are undone together; what is out of reach of any is not copied. Answers what goes on behind the end.
+   * share a form are undone together; what is out of reach of any is not copied. Without `edges` only the values are
+   * searched for. Answers what goes on behind the end.
    */
   #search(
     bytes: Uint8Array,
     length: number,
     spans: number[],
-    edges: Edges,
+    edges: Edges | undefined,
     layers: number,
   ): Open | undefined {
-    const lookouts = this.#lookouts;
+    const lookouts = edges && (layers === LAYERS ? this.#lookouts : this.#innerLookouts);
     if (length < this.scanner.shortest && lookouts === undefined) return undefined;
     this.scanner.scan(bytes, 0, length, spans);
     if (layers === 0 && lookouts === undefined) return undefined;
     const lookout = lookouts && new Lookout(lookouts, bytes, length, spans, edges);
-    const reader = new EscapeReader(bytes, length, this.#worth, lookout, this.#kinds);
+    const reader = new EscapeReader(bytes, length, this.#worth, lookout, lookout && this.#kinds);
     const reach = this.#reach;
     for (let notes = reader.cluster(2 * reach); notes; notes = reader.cluster(2 * reach)) {
       if (layers === 0) continue;
       const from = Math.max(0, notes[0]! - reach);
       const to = Math.min(length, notes.at(1 - NOTE)! + reach);
-      const copy = unescape(bytes, from, to, notes);
-      const found: number[] = [];
-      const inner = { seen: from === 0 ? edges.seen : 1, more: to < length || edges.more, open: undefined };
-      const open = this.#search(copy.bytes, copy.bytes.length, found, inner, layers - 1);
-      for (let i = 0; i < found.length; i += 2)
-        addSpan(spans, copy.startOf(found[i]!), copy.endOf(found[i + 1]! - 1));
+      const inner = this.#innerLookouts &&
+        edges && {
+          seen: from === 0 ? edges.seen : 1,
+          more: to < length || edges.more,
+          open: undefined,
+        };
+      const escapes = inner && withoutWraps(notes);
+      if (escapes !== undefined && escapes !== notes)
+        this.#searchCopy(bytes, from, to, notes, spans, undefined, layers - 1);
+      if (escapes?.length === 0) continue;
+      const open = this.#searchCopy(bytes, from, to, escapes ?? notes, spans, inner, layers - 1);
       if (open !== undefined) lookout?.resume(open, to);
     }
     return lookout?.open;
   }
+
+  #searchCopy(
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    notes: readonly number[],
+    spans: number[],
+    edges: Edges | undefined,
+    layers: number,
+  ): Open | undefined {
+    const copy = unescape(bytes, from, to, notes);
+    const found: number[] = [];
+    const open = this.#search(copy.bytes, copy.bytes.length, found, edges, layers);
+    for (let i = 0; i < found.length; i += 2)
+      addSpan(spans, copy.startOf(found[i]!), copy.endOf(found[i + 1]! - 1));
+    return open;
+  }
+}
+
+/**
+ * The same array if no line is wrapped. Lines are joined only for the values' sake, which are known in full: a
+ * credential of a known shape would go on into the next line, whatever stands there.
+ */
+function withoutWraps(notes: readonly number[]): readonly number[] {
+  let hasWraps = false;
+  for (let i = 0; i < notes.length; i += NOTE) if (notes[i + 2] === 0) hasWraps = true;
+  return hasWraps ? notes.filter((_, i) => notes[i - (i % NOTE) + 2] !== 0) : notes;
 }
 
 /** Whether a text holds as many token characters in a row as the shortest credential has. Looks at few of them. */

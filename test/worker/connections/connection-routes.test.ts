@@ -41,6 +41,7 @@ describe("/v1/connections", () => {
       limits: { timeout_seconds: 9 },
       references: [],
       websockets: false,
+      redact: { shapes: true, entropy: false, minted: true },
       default: "allow",
       gateway_url: "/proxy/crud",
       created_at: expect.stringMatching(/^\d{4}-.*Z$/),

@@ -26,6 +26,7 @@ describe("a connection from the catalogue", () => {
       limits: {},
       references: [],
       websockets: false,
+      redact: { shapes: true, entropy: false, minted: true },
       default: "allow",
     });
     expect(await room.connections.get(room.tenantId, "stripe")).toEqual(connection);
@@ -163,10 +164,11 @@ describe("a connection of one's own", () => {
       limits: { max_body_bytes: 1_000, timeout_seconds: 5 },
       references: ["body", "headers"],
       websockets: true,
+      redact: { shapes: false, entropy: true, minted: false },
       default: "deny",
     };
     const secret = await room.secret(KEY, { allowedHosts: ["api.example.org"] });
-    await room.create(own(secret, { ...wanted, redact: {} }));
+    await room.create(own(secret, wanted));
     expect(await room.connections.get(room.tenantId, "up")).toMatchObject(wanted);
   });
 

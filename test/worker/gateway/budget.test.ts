@@ -192,9 +192,7 @@ async function grantOf(tenant: Tenant, token: string): Promise<{ grant: string }
   return { grant: tokenId };
 }
 
-async function blockCount(
-  ledger: DurableObjectStub<AuditLedger>,
-) {
+async function blockCount(ledger: DurableObjectStub<AuditLedger>) {
   return runInDurableObject(ledger, (_instance, state) => {
     const tables = state.storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'blocks'").toArray();
     if (tables.length === 0) return 0;

@@ -68,7 +68,9 @@ describe("a change holds from the moment it is acknowledged as effective", () =>
         return change;
       }),
       changeUnderLoad(disabled, async () => {
-        const { change } = await disabled.services.agents.update(disabled.admin, disabled.agentId, { disabled: true });
+        const { change } = await disabled.services.agents.update(disabled.admin, disabled.agentId, {
+          disabled: true,
+        });
         return change;
       }),
       changeUnderLoad(frozen, async () => frozen.services.tenants.freeze(frozen.admin, true, "a test")),
@@ -107,7 +109,9 @@ describe("a change holds from the moment it is acknowledged as effective", () =>
           lease: (...args) => gateOf(tenantId).lease(...args),
           commit: async (...args) => {
             if (killed++ === 0) {
-              await runInDurableObject(gateOf(tenantId), (_gate, state) => state.abort("killed by a test")).catch(() => 0);
+              await runInDurableObject(gateOf(tenantId), (_gate, state) =>
+                state.abort("killed by a test"),
+              ).catch(() => 0);
               throw new Error("the gate went away");
             }
             return gateOf(tenantId).commit(...args);
@@ -140,10 +144,15 @@ describe("a change holds from the moment it is acknowledged as effective", () =>
     const db = openDatabase(bindings.DB);
     await bindings.DB.batch([
       bindings.DB.prepare("UPDATE tenants SET epoch = epoch + 1 WHERE id = ?").bind(tenant.tenantId),
+      bindings.DB.prepare(
+        "INSERT INTO gate_changes (id, tenant_id, epoch, at) SELECT 'change_orphan', id, epoch, 0 FROM tenants WHERE id = ?",
+      ).bind(tenant.tenantId),
       bindings.DB.prepare("UPDATE agents SET disabled_at = 1 WHERE id = ?").bind(tenant.agentId),
     ]);
     expect((await db.select().from(agents).where(eq(agents.id, tenant.agentId)))[0]?.disabledAt).toBe(1);
-    await runInDurableObject(gateOf(tenant.tenantId), (_gate, state) => state.abort("killed by a test")).catch(() => 0);
+    await runInDurableObject(gateOf(tenant.tenantId), (_gate, state) =>
+      state.abort("killed by a test"),
+    ).catch(() => 0);
     const lease = await gateOf(tenant.tenantId).lease(tenant.tenantId);
     expect(lease.epoch).toBe(before.epoch + 1);
     expect(lease.watermarks[`agent:${tenant.agentId}`]).toBe(before.epoch + 1);

@@ -31,8 +31,17 @@ describe("a scoped token at the gateway's door", () => {
     const answers = await Promise.all(attempts.map((token) => call("/proxy/up/v1/x", token)));
     const bodies = await Promise.all(
       answers.map(async ({ response }) => {
-        const { request_id: _id, instance: _instance, ...body } = (await response.json()) as Record<string, unknown>;
-        return JSON.stringify([response.status, body, response.headers.get("www-authenticate"), [...response.headers.keys()]]);
+        const {
+          request_id: _id,
+          instance: _instance,
+          ...body
+        } = (await response.json()) as Record<string, unknown>;
+        return JSON.stringify([
+          response.status,
+          body,
+          response.headers.get("www-authenticate"),
+          [...response.headers.keys()],
+        ]);
       }),
     );
     expect(new Set(bodies).size).toBe(1);
@@ -54,7 +63,9 @@ describe("a scoped token at the gateway's door", () => {
 
   it("attack 50: a token in a URL where the provider does not declare it is refused, and says so", async () => {
     const token = await tenant.token();
-    const answer = await refusal(await call(`/proxy/up/v1/x?key=${token}`, "-", { headers: { authorization: "" } }));
+    const answer = await refusal(
+      await call(`/proxy/up/v1/x?key=${token}`, "-", { headers: { authorization: "" } }),
+    );
     expect(answer.error.code).toBe("UNAUTHORIZED");
     expect(answer.detail).toContain("in the URL");
     expect(JSON.stringify(answer)).not.toContain(token);
@@ -65,9 +76,9 @@ describe("a scoped token at the gateway's door", () => {
     async (header) => {
       const token = await tenant.token({ ip_allowlist: ["10.9.8.7/32"] });
       const value = header === "forwarded" ? "for=10.9.8.7" : "10.9.8.7";
-      expect((await refusal(await call("/proxy/up/v1/x", token, { headers: { [header]: value } }))).error.code).toBe(
-        "ADDRESS_DENIED",
-      );
+      expect(
+        (await refusal(await call("/proxy/up/v1/x", token, { headers: { [header]: value } }))).error.code,
+      ).toBe("ADDRESS_DENIED");
     },
   );
 
@@ -121,7 +132,9 @@ describe("a scoped token at the gateway's door", () => {
   });
 
   it("a token narrowed by `allow` passes what is covered and nothing else", async () => {
-    const token = await tenant.token({ allow: [{ connection: "up", methods: ["GET"], paths: ["/v1/charges/*"] }] });
+    const token = await tenant.token({
+      allow: [{ connection: "up", methods: ["GET"], paths: ["/v1/charges/*"] }],
+    });
     const status = async (path: string, init?: RequestInit): Promise<number> => {
       const { response } = await call(path, token, init);
       await response.text();
@@ -155,7 +168,11 @@ describe("a scoped token at the gateway's door", () => {
         { timeout: 8_000 },
       )
       .toBeGreaterThanOrEqual(1);
-    const { events } = await tenant.services.audit.query(tenant.tenantId, { event_type: "connection.denied" }, { limit: 100 });
+    const { events } = await tenant.services.audit.query(
+      tenant.tenantId,
+      { event_type: "connection.denied" },
+      { limit: 100 },
+    );
     expect(events.filter(({ context }) => context["token_id"] === tokenId).length).toBeLessThanOrEqual(2);
   }, 15_000);
 });

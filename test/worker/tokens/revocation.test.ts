@@ -25,13 +25,16 @@ describe("bulk revocation is one write", () => {
     ["the whole tenant", () => ({ kind: "tenant", key: "*" })],
   ];
 
-  it.each(targets)("every token issued before is refused by %s, one issued after is not", async (_what, watermark) => {
-    const old = await tenant.token();
-    expect(await status(old)).toBe(200);
-    await tenant.services.tokens.revokeAll(tenant.admin, watermark(tenant));
-    expect(await status(old)).toBe(401);
-    expect(await status(await tenant.token())).toBe(200);
-  });
+  it.each(targets)(
+    "every token issued before is refused by %s, one issued after is not",
+    async (_what, watermark) => {
+      const old = await tenant.token();
+      expect(await status(old)).toBe(200);
+      await tenant.services.tokens.revokeAll(tenant.admin, watermark(tenant));
+      expect(await status(old)).toBe(401);
+      expect(await status(await tenant.token())).toBe(200);
+    },
+  );
 
   it.each([
     ["another agent", { kind: "agent", key: "agt_000000000000000000000000" }],
@@ -47,7 +50,12 @@ describe("bulk revocation is one write", () => {
   it("a rotation refuses tokens that could have read the old value, and calls go on with the new one", async () => {
     const reader = await tenant.token({ scopes: ["connections:call:up", "secrets:read:test/*"] });
     const user = await tenant.token({ scopes: ["connections:call:up", "secrets:use:test/*"] });
-    await tenant.services.vault.changes.rotate(tenant.admin, "test/up/KEY", new Redacted("the-new-value-3f9c"), 0);
+    await tenant.services.vault.changes.rotate(
+      tenant.admin,
+      "test/up/KEY",
+      new Redacted("the-new-value-3f9c"),
+      0,
+    );
     expect(await status(reader)).toBe(401);
     expect(await status(user)).toBe(200);
   });
@@ -59,7 +67,11 @@ describe("bulk revocation is one write", () => {
     const malformed = await call("/proxy/up/v1/x", "vkt_x", {}, isolate());
     const bodies = await Promise.all(
       [revoked, malformed].map(async ({ response }) => {
-        const { request_id: _id, instance: _instance, ...rest } = (await response.json()) as Record<string, unknown>;
+        const {
+          request_id: _id,
+          instance: _instance,
+          ...rest
+        } = (await response.json()) as Record<string, unknown>;
         return { status: response.status, rest };
       }),
     );

@@ -1,0 +1,1 @@
+ALTER TABLE `connections` ADD `redact` text DEFAULT '{"shapes":true,"entropy":false,"minted":true}' NOT NULL;

@@ -1,0 +1,23 @@
+import { coversCidr } from "../base/address.ts";
+import { Problem } from "../base/problem.ts";
+import { withinBounds } from "../base/scope.ts";
+import type { Agent } from "../identity/agents.ts";
+import type { TokenRequest } from "./schemas.ts";
+
+/** Throws SCOPE_DENIED where an agent asks for a token that its own bounds do not cover. */
+export function checkBounds(agent: Agent, request: TokenRequest): void {
+  const outside = request.scopes.find((scope) => !withinBounds(agent, scope));
+  if (outside !== undefined) {
+    throw new Problem("SCOPE_DENIED", `This agent may not ask for the scope "${outside}".`, {
+      why: "Ask for a scope within the agent's `allowed_scopes` and `allowed_namespaces`, or have an admin widen them.",
+    });
+  }
+  const stray = request.ip_allowlist.find(
+    (cidr) => agent.ipAllowlist.length > 0 && !coversCidr(agent.ipAllowlist, cidr),
+  );
+  if (stray !== undefined) {
+    throw new Problem("SCOPE_DENIED", `"${stray}" is not among this agent's addresses.`, {
+      why: "Ask for addresses within the agent's `ip_allowlist`.",
+    });
+  }
+}

@@ -1,0 +1,161 @@
+import type { Mutation } from "./mutation.ts";
+
+const DEVELOPMENT = ["test/attacks/destination.test.ts"];
+const DEPLOYED = ["test/attacks/destination-deployed.test.ts"];
+const SETTLING = "src/connections/destination.ts";
+
+export const DESTINATION: readonly Mutation[] = [
+  {
+    attack: 1,
+    what: "where a call goes is the connection's word alone",
+    file: "src/gateway/forward.ts",
+    find: "${destination.authority}${destination.basePath}",
+    replace: '${outgoing.headers.get("x-upstream") ?? destination.authority}${destination.basePath}',
+    tests: DEVELOPMENT,
+  },
+  {
+    attack: [2, 3],
+    what: "an allowed host is the whole host",
+    file: SETTLING,
+    find: "host === destination.host",
+    replace: "(destination.host + destination.basePath).includes(host)",
+    tests: DEVELOPMENT,
+  },
+  {
+    attack: [3, 10, 11],
+    what: "a host has one spelling, the canonical one",
+    file: SETTLING,
+    find: "url.hostname !== hostText ||",
+    replace: "",
+    tests: DEVELOPMENT,
+  },
+  {
+    attack: 4,
+    what: "a base URL names no user",
+    file: SETTLING,
+    find: "([^/?#@\\\\\\s:[\\]]+|",
+    replace: "([^/?#\\\\\\s:[\\]]+|",
+    also: [
+      {
+        file: SETTLING,
+        find: 'url.hostname !== hostText || url.username !== "" || url.password !== ""',
+        replace: "false",
+      },
+    ],
+    tests: DEVELOPMENT,
+  },
+  {
+    attack: 5,
+    what: "a base URL is taken as it is, never repaired",
+    file: SETTLING,
+    find: ".exec(baseUrl)",
+    replace: ".exec(baseUrl.trim())",
+    tests: DEVELOPMENT,
+  },
+  {
+    attack: 9,
+    what: "where a secret may go is asked at every call, whatever was connected",
+    file: "src/credentials/obtain.ts",
+    find: "|| !isAllowedHost(destination, sealed.allowedHosts)",
+    replace: "",
+    tests: DEVELOPMENT,
+  },
+  {
+    attack: [6, 7],
+    what: "the authority that a request names chooses a connection and nothing else",
+    file: "src/gateway/proxy.ts",
+    find: "bodyOf(draft), route, gateway.fetch",
+    replace:
+      "bodyOf(draft), { ...route, destination: { ...route.destination, authority: new URL(call.request.url).host } }, gateway.fetch",
+    tests: [...DEVELOPMENT, "test/attacks/destination-absolute.test.ts"],
+  },
+  {
+    attack: 7,
+    what: "X-Forwarded-* goes no further",
+    file: "src/gateway/headers.ts",
+    find: '"x-forwarded-", ',
+    replace: "",
+    tests: DEVELOPMENT,
+  },
+  {
+    attack: 8,
+    what: "a credential is sent over https only",
+    file: SETTLING,
+    find: 'if (scheme !== "https") refuse(',
+    replace: "if (false) refuse(",
+    tests: DEPLOYED,
+  },
+  {
+    attack: 9,
+    what: "an allowed host is allowed at its port",
+    file: SETTLING,
+    find: " && port === destination.port",
+    replace: "",
+    tests: DEVELOPMENT,
+  },
+  {
+    attack: [10, 11, 12],
+    what: "a deployment connects to names, never to addresses",
+    file: SETTLING,
+    find: "if (address !== null ||",
+    replace: "if (false && address !== null ||",
+    also: [
+      { file: SETTLING, find: '/^[0-9.]+$/.test(bare) || bare.includes(":")', replace: "false" },
+      {
+        file: SETTLING,
+        find: "!labels.every((label) => LABEL.test(label)) ||",
+        replace: "",
+      },
+      { file: SETTLING, find: "labels.length < 2 ||", replace: "" },
+      { file: SETTLING, find: '/^[0-9]+$/.test(labels.at(-1) ?? "")', replace: "false" },
+    ],
+    tests: DEPLOYED,
+  },
+  {
+    attack: 13,
+    what: "names of metadata services, of private networks and that spell addresses are refused",
+    file: SETTLING,
+    find: "if (PRIVATE_SUFFIXES.some(",
+    replace: "if ([].some(",
+    tests: DEPLOYED,
+  },
+  {
+    attack: [14, 17, 18, 19, 21],
+    what: "redirects are never followed",
+    file: "src/gateway/forward.ts",
+    find: 'redirect: "manual"',
+    replace: 'redirect: "follow"',
+    tests: ["test/attacks/redirect.test.ts"],
+  },
+  {
+    attack: 15,
+    what: "a host means a connection only by one whole label below the gateway's domain",
+    file: "src/gateway/hosts.ts",
+    find: "if (this.#domain === null || !host.endsWith(`.${this.#domain}`)) return null;",
+    replace: "if (this.#domain === null || !host.includes(this.#domain)) return null;",
+    also: [
+      {
+        file: "src/gateway/hosts.ts",
+        find: "const slug = host.slice(0, -this.#domain.length - 1);",
+        replace: 'const slug = host.split(".")[0] ?? "";',
+      },
+    ],
+    tests: DEPLOYED,
+  },
+  {
+    attack: 16,
+    what: "a request that the gateway itself sent is not answered",
+    file: "src/index.ts",
+    find: "refuseLoop(request.headers);",
+    replace: "",
+    tests: DEVELOPMENT,
+  },
+  {
+    attack: 16,
+    what: "no connection leads to a host of the gateway's own",
+    file: SETTLING,
+    find: "if (rules.ownHosts.some(",
+    replace: "if (([] as string[]).some(",
+    tests: DEPLOYED,
+  },
+];

@@ -1,0 +1,27 @@
+import { ADDRESS } from "./address.ts";
+import { AUDIT } from "./audit.ts";
+import { CONCURRENCY } from "./concurrency.ts";
+import { CRYPTO } from "./crypto.ts";
+import { DESTINATION } from "./destination.ts";
+import { ECHOES } from "./echo.ts";
+import { HEADER } from "./headers.ts";
+import { LOAD } from "./load.ts";
+import type { Mutation } from "./mutation.ts";
+import { PATH } from "./path.ts";
+import { REDIRECT } from "./redirect.ts";
+import { TOKEN } from "./token.ts";
+
+/** By the sections of the list of attacks. */
+export const MUTATIONS: readonly Mutation[] = [
+  ...DESTINATION,
+  ...REDIRECT,
+  ...PATH,
+  ...HEADER,
+  ...ECHOES,
+  ...TOKEN,
+  ...ADDRESS,
+  ...CONCURRENCY,
+  ...CRYPTO,
+  ...AUDIT,
+  ...LOAD,
+];

@@ -1,0 +1,30 @@
+import type { Mutation } from "./mutation.ts";
+
+const TESTS = ["test/attacks/token.test.ts"];
+
+export const TOKEN: readonly Mutation[] = [
+  {
+    attack: 50,
+    what: "a token stands in a URL only where the provider declares it",
+    file: "src/gateway/authenticate.ts",
+    find: "if (declared) return;",
+    replace: "return;",
+    tests: TESTS,
+  },
+  {
+    attack: 57,
+    what: "a token's tag is checked",
+    file: "src/tokens/token.ts",
+    find: "if (!equalDigests(",
+    replace: "if (false && !equalDigests(",
+    tests: TESTS,
+  },
+  {
+    attack: 57,
+    what: "a revoked token answers like one that never was",
+    file: "src/tokens/denial.ts",
+    find: "return unauthorized();",
+    replace: 'return new Problem("UNAUTHORIZED", "This token was revoked.");',
+    tests: TESTS,
+  },
+];
