@@ -3,7 +3,6 @@ import { createApp } from "./app.ts";
 import { newId } from "./base/ids.ts";
 import { Problem } from "./base/problem.ts";
 import { refuseLoop } from "./gateway/headers.ts";
-import { parseTarget } from "./gateway/target.ts";
 import { proxy } from "./gateway/proxy.ts";
 import { refusal } from "./gateway/refusal.ts";
 import { createGateway, createServices, hostsOf } from "./services.ts";
@@ -39,11 +38,9 @@ export default {
 
 /** A call to a provider, or null where the request is for the gateway's own API. */
 async function callDoor(request: Request, env: Env, context: ExecutionContext): Promise<Response | null> {
-  const hosts = hostsOf(env);
-  if (!hosts.claims(request.url)) return null;
-  const target = parseTarget(request.url);
-  const addressed = hosts.address(target);
-  if (addressed === null) throw new Problem("NOT_FOUND", "There is no connection at this address.");
+  const read = hostsOf(env).read(request.url);
+  if (read === null) return null;
+  const { target, addressed } = read;
   const gateway = createGateway(env, target.host, (promise) => context.waitUntil(promise));
   return proxy(request, target, addressed, clientAddress(request, env.CLIENT_ADDRESS), gateway);
 }

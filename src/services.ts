@@ -1,6 +1,7 @@
 import type { Deployment } from "./api/health.ts";
 import type { TokenUses } from "./api/token-uses.ts";
 import { AuditLog } from "./audit/audit.ts";
+import { BoundedCache } from "./base/cache.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { type Database, openDatabase } from "./base/database.ts";
 import type { TenantId, TokenId } from "./base/ids.ts";
@@ -50,6 +51,8 @@ interface Isolate {
   readonly leases: Leases;
   readonly memory: TokenMemory;
   readonly hosts: HostMap;
+  /** By the host a request came in by. */
+  readonly rules: BoundedCache<string, DestinationRules>;
   readonly pepper: Uint8Array;
   readonly keys: ReturnType<typeof embeddedKeyProvider>;
 }
@@ -72,6 +75,7 @@ function isolateOf(env: Env, clock: Clock): Isolate {
     leases: new Leases({ gate: gateOf(env), clock }),
     memory: new TokenMemory(),
     hosts: new HostMap(env.HOSTS, env.GATEWAY_DOMAIN),
+    rules: new BoundedCache(100),
     pepper,
     keys: embeddedKeyProvider(env.ROOT_KEYS ?? ""),
   };
@@ -102,6 +106,14 @@ export function destinationRules(env: Env, ownHost: string, hosts: HostMap): Des
   return { privateAllowed: development && env.PRIVATE_UPSTREAMS === "allow", ownHosts };
 }
 
+function rulesFor(env: Env, ownHost: string, { hosts, rules }: Isolate): DestinationRules {
+  const known = rules.get(ownHost);
+  if (known !== undefined) return known;
+  const made = destinationRules(env, ownHost, hosts);
+  rules.set(ownHost, made);
+  return made;
+}
+
 function warningsOf(env: Env): readonly string[] {
   if (env.ENVIRONMENT === "development") return [];
   return [
@@ -124,7 +136,7 @@ type WaitUntil = (promise: Promise<unknown>) => void;
 function createCallPath(env: Env, ownHost: string, waitUntil: WaitUntil, clock: Clock) {
   const isolate = isolateOf(env, clock);
   const { db, audit, signer, leases, memory, hosts, keys } = isolate;
-  const rules = destinationRules(env, ownHost, hosts);
+  const rules = rulesFor(env, ownHost, isolate);
   const object = (tokenId: TokenId): TokenObject => env.SCOPED_TOKEN.get(objectIdOf(env, memory, tokenId));
   const changes = new GatedChanges({ db, gate: gateOf(env), audit, waitUntil });
   const vault = new Vault({ db, keys, changes, clock, waitUntil });

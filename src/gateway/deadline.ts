@@ -9,17 +9,22 @@ export class Deadline {
   #late: (() => void) | null = null;
 
   /** `work`, or a rejection with `DeadlinePassed` where it takes longer than `milliseconds`. One at a time. */
-  async within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+  within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
     this.#due = Date.now() + milliseconds;
-    const late = new Promise<never>((_resolve, reject) => {
-      this.#late = () => reject(new DeadlinePassed());
-    });
     if (this.#timer === undefined || this.#firesAt > this.#due) this.#arm();
-    try {
-      return await Promise.race([work, late]);
-    } finally {
-      this.#late = null;
-    }
+    return new Promise<T>((resolve, reject) => {
+      this.#late = () => reject(new DeadlinePassed());
+      work.then(
+        (value) => {
+          this.#late = null;
+          resolve(value);
+        },
+        (error: unknown) => {
+          this.#late = null;
+          reject(error);
+        },
+      );
+    });
   }
 
   #arm(): void {

@@ -133,13 +133,18 @@ const NEVER_RETURNED = new Set([
 /** Rewrites a URL that points at the connection's own host to the gateway; others stay as they came (attack 92). */
 export type Rewrite = (url: string) => string;
 
+/** A header's value among fields; null where it is not there. */
+export function fieldOf(fields: HeaderFields, name: string): string | null {
+  for (const [candidate, value] of fields) if (candidate === name) return value;
+  return null;
+}
+
 /** The response's headers as the agent sees them, each one redacted (attacks 20, 22, 35, 36, 49, 92). */
 export function responseHeaders(
-  upstream: Headers,
+  fields: HeaderFields,
   redact: (text: string) => string,
   rewrite: Rewrite,
 ): Headers {
-  const fields = [...upstream];
   const named = namedByConnection(fields);
   const headers = new Headers();
   for (const [name, value] of fields) {

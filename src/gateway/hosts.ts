@@ -1,6 +1,8 @@
-import type { Target } from "./target.ts";
+import { BoundedCache } from "../base/cache.ts";
+import { Problem } from "../base/problem.ts";
 import type { Destination } from "../connections/destination.ts";
 import type { Rewrite } from "./headers.ts";
+import { parseTarget, type Target } from "./target.ts";
 
 /** How a request says which connection it means, and the path below it. */
 export interface Addressed {
@@ -10,12 +12,23 @@ export interface Addressed {
   readonly prefix: string;
 }
 
+/** A request URL, read. */
+export interface Read {
+  readonly target: Target;
+  readonly addressed: Addressed;
+}
+
+/** Longer ones, and those with a token in them, are read anew each time. */
+const MAX_REMEMBERED_URL = 256;
+
 const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Host names that belong to a connection: what the operator mapped, and `{connection}.{gateway domain}`. */
 export class HostMap {
   readonly #mapped = new Map<string, string>();
   readonly #domain: string | null;
+  /** The same few URLs come again and again; what one says depends on nothing else. */
+  readonly #remembered = new BoundedCache<string, Read>(1_000);
 
   /** `hosts`: `host[:port]=connection`, comma-separated. */
   constructor(hosts: string | undefined, domain: string | undefined) {
@@ -26,8 +39,23 @@ export class HostMap {
     this.#domain = domain ? domain.toLowerCase() : null;
   }
 
-  /** Whether a raw request URL is for a connection rather than for the gateway's own API. */
-  claims(rawUrl: string): boolean {
+  /**
+   * What a raw request URL asks of a connection; null where it is for the gateway's own API. Throws PATH_REFUSED as
+   * `parseTarget`, and NOT_FOUND where no connection can have the name.
+   */
+  read(rawUrl: string): Read | null {
+    const remembered = this.#remembered.get(rawUrl);
+    if (remembered !== undefined) return remembered;
+    if (!this.#claims(rawUrl)) return null;
+    const target = parseTarget(rawUrl);
+    const addressed = this.#address(target);
+    if (addressed === null) throw new Problem("NOT_FOUND", "There is no connection at this address.");
+    const read = { target, addressed };
+    if (rawUrl.length <= MAX_REMEMBERED_URL && !rawUrl.includes("vkt_")) this.#remembered.set(rawUrl, read);
+    return read;
+  }
+
+  #claims(rawUrl: string): boolean {
     const start = rawUrl.indexOf("://") + 3;
     const end = rawUrl.indexOf("/", start);
     if (end >= 0 && rawUrl.startsWith("/proxy/", end)) return true;
@@ -36,7 +64,7 @@ export class HostMap {
   }
 
   /** The connection a target addresses by host or by `/proxy/{connection}/…`; null if by neither. */
-  address(target: Target): Addressed | null {
+  #address(target: Target): Addressed | null {
     const { host, path } = target;
     const slug = this.#mapped.get(host) ?? this.#subdomain(host);
     if (slug !== null) return { slug, path, prefix: `${target.scheme}://${host}` };

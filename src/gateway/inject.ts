@@ -2,7 +2,7 @@ import { Problem } from "../base/problem.ts";
 import { withoutParameter } from "../credentials/parameters.ts";
 import type { OpenSecrets, Outgoing } from "../credentials/kind.ts";
 import type { AgentCall } from "./call.ts";
-import { requestHeaders } from "./headers.ts";
+import { fieldOf, requestHeaders } from "./headers.ts";
 import { substitute } from "./references.ts";
 import type { Route } from "./route.ts";
 
@@ -22,8 +22,8 @@ export interface Draft {
  * is what is sent. The body follows in `takeBody`, once the call is allowed at all.
  */
 export function draftOutgoing(call: AgentCall, route: Route): Draft {
-  const { request, method, path, query } = call;
-  const websocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+  const { method, path, query } = call;
+  const websocket = fieldOf(call.fields, "upgrade")?.toLowerCase() === "websocket";
   if (websocket && !route.websockets) {
     throw new Problem("HEADER_REFUSED", `The connection "${route.slug}" does not let WebSockets through.`, {
       why: "An editor can set `websockets` on the connection.",
@@ -32,7 +32,7 @@ export function draftOutgoing(call: AgentCall, route: Route): Draft {
   const headers = requestHeaders(call.fields, route, websocket);
   const outgoing: Outgoing = { method, path, query, headers, body: null };
   const { max_body_bytes: limit } = route.limits;
-  const announced = request.headers.get("content-length");
+  const announced = fieldOf(call.fields, "content-length");
   if (limit !== undefined && Number(announced ?? 0) > limit) {
     throw new Problem("BODY_TOO_LARGE", `This connection takes bodies of at most ${limit} bytes.`);
   }

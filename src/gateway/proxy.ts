@@ -11,6 +11,7 @@ import { Deadline } from "./deadline.ts";
 import { type Decided, decideCall } from "./decide.ts";
 import { forward } from "./forward.ts";
 import type { Gateway } from "./gateway.ts";
+import { fieldOf } from "./headers.ts";
 import { type Addressed, rewriter } from "./hosts.ts";
 import { bodyOf, inject } from "./inject.ts";
 import { refusal } from "./refusal.ts";
@@ -65,7 +66,7 @@ async function authenticate(
     request,
     fields,
     body: new CallBody(request),
-    info: { requestId, ip: client.address, userAgent: request.headers.get("user-agent") },
+    info: { requestId, ip: client.address, userAgent: fieldOf(fields, "user-agent") },
     ip: client.shared ? null : client.address,
     grant,
     presented,

@@ -1,5 +1,5 @@
 import { Problem } from "../base/problem.ts";
-import { responseHeaders, type Rewrite } from "./headers.ts";
+import { fieldOf, responseHeaders, type Rewrite } from "./headers.ts";
 import { type Redactor, releaseMode } from "./redact/redactor.ts";
 
 /** Bodies up to this size are read whole: cheaper than a stream, and nothing is held back. */
@@ -35,8 +35,9 @@ export async function respond(
 ): Promise<Response> {
   const { redactor, rewrite, method, onEnd } = context;
   // Exactly as written: the platform undoes `gzip` and `br` and passes `GZIP` on as it came.
-  const encoding = upstream.headers.get("content-encoding") ?? "identity";
-  const contentType = upstream.headers.get("content-type");
+  const fields = [...upstream.headers];
+  const encoding = fieldOf(fields, "content-encoding") ?? "identity";
+  const contentType = fieldOf(fields, "content-type");
   if (encoding !== "identity" && encoding !== "gzip" && encoding !== "br") {
     throw refused(upstream, "is compressed in a way that cannot be searched for the credential");
   }
@@ -46,9 +47,9 @@ export async function respond(
   if (upstream.status === 206 || contentType?.toLowerCase().startsWith("multipart/byteranges")) {
     throw refused(upstream, "is partial content, in which the credential could hide");
   }
-  const headers = responseHeaders(upstream.headers, (text) => redactor.text(text), rewrite);
+  const headers = responseHeaders(fields, (text) => redactor.text(text), rewrite);
   const { status } = upstream;
-  const length = contentLength(upstream.headers);
+  const length = contentLength(fieldOf(fields, "content-length"));
   if (upstream.body === null || method === "HEAD" || status === 204 || status === 304) {
     if (method === "HEAD" && length !== null && encoding === "identity")
       headers.set("content-length", String(length));
@@ -91,8 +92,7 @@ async function arrived(upstream: Response): Promise<ArrayBuffer> {
   }
 }
 
-function contentLength(headers: Headers): number | null {
-  const text = headers.get("content-length");
+function contentLength(text: string | null): number | null {
   return text !== null && /^[0-9]{1,15}$/.test(text) ? Number(text) : null;
 }
 

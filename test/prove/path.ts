@@ -55,10 +55,9 @@ export const PATH: readonly Mutation[] = [
   {
     attack: 27,
     what: "the target is read from the bytes that were sent",
-    file: "src/index.ts",
-    find: "if (!hosts.claims(request.url)) return null;\n  const target = parseTarget(request.url);",
-    replace:
-      "const { href } = new URL(decodeURI(request.url));\n  if (!hosts.claims(href)) return null;\n  const target = parseTarget(href);",
+    file: "src/gateway/hosts.ts",
+    find: "const target = parseTarget(rawUrl);",
+    replace: "const target = parseTarget(new URL(decodeURI(rawUrl)).href);",
     tests: TESTS,
   },
   {

@@ -19,7 +19,7 @@ export interface Verdict {
 
 export interface Proof {
   readonly verdicts: readonly Verdict[];
-  /** Tests that fail without any mutation, and mutations that do not fit the source: nothing is proven then. */
+  /** Tests that fail without any mutation, and mutations that do not fit the source: nothing is proven by those. */
   readonly faults: readonly string[];
 }
 
@@ -36,9 +36,15 @@ export async function prove(all: readonly Mutation[], note: (line: string) => vo
     });
     for (const fault of faults) note(`DOES NOT FIT ${fault}`);
     const control = await runControl(trees, mutations, note);
-    if (control.faults.length > 0) return { verdicts: [], faults: [...faults, ...control.faults] };
+    faults.push(...control.faults);
+    // A test that fails as it is proves nothing, and says nothing against the proofs of others.
+    const waiting = mutations.filter((mutation) =>
+      attacksOf(mutation).every((attack) => {
+        const own = namedIn(mutation, attack, control.tests);
+        return own.length > 0 && own.every(({ state }) => state === "passed");
+      }),
+    );
     const verdicts = new Map<Mutation, readonly Verdict[]>();
-    const waiting = [...mutations];
     await Promise.all(
       trees.map(async (tree) => {
         for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
@@ -51,7 +57,7 @@ export async function prove(all: readonly Mutation[], note: (line: string) => vo
     );
     return { verdicts: mutations.flatMap((mutation) => verdicts.get(mutation) ?? []), faults };
   } finally {
-    await Promise.all(trees.map((tree) => tree.remove()));
+    for (const tree of trees) tree.remove();
   }
 }
 

@@ -26,7 +26,7 @@ if (values.json) {
   console.log(JSON.stringify({ proven: isProven, faults, verdicts }));
 } else {
   console.log(renderText(verdicts));
-  for (const fault of faults) console.log(`NOTHING PROVEN: ${fault}`);
+  for (const fault of faults) console.log(`NOT PROVEN: ${fault}`);
   const seconds = Math.round((Date.now() - startedAt) / 1000);
   console.log(`${verdicts.length} proofs, ${survivors.length} survivors, ${seconds} s`);
 }

@@ -1,20 +1,25 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { cp, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cp, mkdir, mkdtemp, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { editsOf, type Mutation } from "./mutation.ts";
 
 export const ROOT = path.join(import.meta.dirname, "../..");
 
-/** A copy of the working tree, what is not ignored, with the packages linked. */
+/** A copy of the working tree, what is not ignored, with the packages linked. Goes with this process at the latest. */
 export interface Tree {
   readonly dir: string;
-  remove(): Promise<void>;
+  remove(): void;
 }
 
 export async function copyTree(): Promise<Tree> {
   const dir = await mkdtemp(path.join(tmpdir(), "valetkey-prove-"));
+  const remove = (): void => {
+    process.off("exit", remove);
+    rmSync(dir, { recursive: true, force: true });
+  };
+  process.once("exit", remove);
   const listed = execFileSync("git", ["ls-files", "-coz", "--exclude-standard"], {
     cwd: ROOT,
     encoding: "utf8",
@@ -28,7 +33,7 @@ export async function copyTree(): Promise<Tree> {
     if (name.startsWith(".") && name !== ".bin") continue;
     await symlink(path.join(ROOT, "node_modules", name), path.join(dir, "node_modules", name));
   }
-  return { dir, remove: () => rm(dir, { recursive: true, force: true }) };
+  return { dir, remove };
 }
 
 /** Why a mutation does not fit the source, or null. */
