@@ -96,7 +96,7 @@ export default {
     });
     if (!does("redact")) return upstream;
     const answer = responseHeaders(
-      upstream.headers,
+      [...upstream.headers],
       (text) => redactor.text(text),
       (url) => url,
     );
