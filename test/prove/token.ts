@@ -21,10 +21,10 @@ export const TOKEN: readonly Mutation[] = [
   },
   {
     attack: 57,
-    what: "a revoked token answers like one that never was",
-    file: "src/tokens/denial.ts",
-    find: "return unauthorized();",
-    replace: 'return new Problem("UNAUTHORIZED", "This token was revoked.");',
-    tests: TESTS,
+    what: "whatever is refused, a revoked token hears what one hears that never was",
+    file: "src/gateway/proxy.ts",
+    find: "if (await gateway.admission.isRevoked(call.grant)) return unauthorized();",
+    replace: "",
+    tests: ["test/worker/tokens/door.test.ts"],
   },
 ];

@@ -61,6 +61,17 @@ describe("a scoped token at the gateway's door", () => {
     expect((await refusal(await call("/proxy/up/v1/x", token))).error.code).toBe("UNAUTHORIZED");
   });
 
+  it("attack 57: a revoked token, and one at the wrong address, learn nothing of what exists", async () => {
+    const scopes = ["connections:call:*", "secrets:use:*"];
+    const token = await tenant.token({ scopes });
+    await (await call("/proxy/up/v1/x", token)).response.text();
+    const { tokenId } = await tenant.services.tokenUses.identify(token);
+    await tenant.services.tokens.revoke(tenant.admin, tokenId);
+    expect((await refusal(await call("/proxy/no-such/v1/x", token))).error.code).toBe("UNAUTHORIZED");
+    const elsewhere = await tenant.token({ scopes, ip_allowlist: ["10.9.8.7/32"] });
+    expect((await refusal(await call("/proxy/no-such/v1/x", elsewhere))).error.code).toBe("ADDRESS_DENIED");
+  });
+
   it("attack 50: a token in a URL where the provider does not declare it is refused, and says so", async () => {
     const token = await tenant.token();
     const answer = await refusal(
