@@ -72,10 +72,13 @@ test("attack 50: where the provider declares it, a token in the query is taken o
 
 test("attack 57: malformed, unknown, forged, revoked and expired tokens cannot be told apart", async () => {
   const { tenant } = lab;
-  const scopes = ["connections:call:*", "secrets:read:*"];
+  const scopes = ["connections:call:*", "secrets:read:*", "namespaces:read"];
   const good = await tenant.issue(scopes);
-  const revoked = await tenant.issue(scopes);
-  await tenant.admin.must("DELETE", `/v1/tokens/${revoked.tokenId}`);
+  const [revoked, known] = [await tenant.issue(scopes), await tenant.issue(scopes)];
+  // One of the two has been used: the gateway has its grant at hand.
+  await lab.send("/proxy/bearer/x", { authorization: `Bearer ${known.token}` });
+  for (const { tokenId } of [revoked, known]) await tenant.admin.must("DELETE", `/v1/tokens/${tokenId}`);
+  lab.upstream.requests.length = 0;
   const expired = await tenant.token(scopes, { ttl: "1s" });
   await sleep(2_100);
   const attempts = [
@@ -93,6 +96,7 @@ test("attack 57: malformed, unknown, forged, revoked and expired tokens cannot b
     forge(good.token, (payload) => void (payload[1] = 2)),
     forge(good.token, (payload) => void (payload[0] = 0)),
     revoked.token,
+    known.token,
     expired,
   ];
   const targets = [

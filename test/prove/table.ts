@@ -32,7 +32,6 @@ export function renderText(verdicts: readonly Verdict[]): string {
     .map(([attack, defence, change, test]) =>
       [`${attack.padStart(3)}  ${defence}`, `     ${change}`, `     ${test}`].join("\n"),
     )
-    .concat(`not proven so: ${unproven(verdicts)}`)
     .join("\n");
 }
 

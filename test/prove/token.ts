@@ -27,4 +27,12 @@ export const TOKEN: readonly Mutation[] = [
     replace: "",
     tests: ["test/worker/tokens/door.test.ts"],
   },
+  {
+    attack: 57,
+    what: "a revoked token that is charged hears the same",
+    file: "src/tokens/denial.ts",
+    find: "return unauthorized();",
+    replace: 'return new Problem("UNAUTHORIZED", "This token was revoked.");',
+    tests: TESTS,
+  },
 ];
