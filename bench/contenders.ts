@@ -67,7 +67,8 @@ async function startInjectingNginx(nginx: string, surroundings: Surroundings): P
   return { name: "nginx", url: `http://127.0.0.1:${port}`, headers: {}, pid, stop };
 }
 
-async function startInjector({ upstream, credential }: Surroundings): Promise<Contender> {
+/** Raw pass-through: a worker that attaches the credential and does nothing else. */
+export async function startInjector({ upstream, credential }: Surroundings): Promise<Contender> {
   const entry = path.join(import.meta.dirname, "worker/injector.ts");
   const served = await startGateway({ entry, bindings: { UPSTREAM: upstream.url, CREDENTIAL: credential } });
   // As long as the gateway's token, so that both parse the same request.

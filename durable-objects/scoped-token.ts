@@ -1,6 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "../src/audit/event.ts";
 import { inAllowlist } from "../src/base/address.ts";
+import type { TenantId } from "../src/base/ids.ts";
+import { objectIdFor } from "../src/base/object-ids.ts";
 import type {
   CallOutcome,
   ChargeRequest,
@@ -9,6 +11,7 @@ import type {
   TokenObject,
 } from "../src/tokens/charge.ts";
 import { Handover, type Sized } from "./handover.ts";
+import { OpenCalls } from "./open-calls.ts";
 import { type Denial, RepeatedDenials } from "./repeated-denials.ts";
 
 /** A slot may be written over once acknowledged and this old: until then a repeated call id finds its verdict. */
@@ -65,6 +68,7 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
   readonly #ring: { index: number; seq: number; at: number; callId: string; verdict: ChargeVerdict }[] = [];
   readonly #recent = new Map<string, ChargeVerdict>();
   readonly #denials = new RepeatedDenials((denial, context, now) => this.#writeDenial(denial, context, now));
+  readonly #open = new OpenCalls();
   readonly #handover: Handover;
   /** The newest use before this instance: of later ones memory knows what an outcome belongs to. */
   readonly #before: number;
@@ -93,7 +97,9 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
   }
 
   #ledger() {
-    return this.env.AUDIT_LEDGER.get(this.env.AUDIT_LEDGER.idFromName(this.#state.tenantId));
+    return this.env.AUDIT_LEDGER.get(
+      objectIdFor(this.env.AUDIT_LEDGER, this.env.ENVIRONMENT, this.#state.tenantId as TenantId),
+    );
   }
 
   /** The event of a charged use, unless its slot has been used again. */
@@ -112,6 +118,7 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
   }
 
   async charge(request: ChargeRequest): Promise<ChargeVerdict> {
+    this.#settle(request.outcomes ?? []);
     const recorded = this.#recent.get(request.callId);
     if (recorded !== undefined) return recorded;
     if (request.epoch < this.#state.epoch) return { kind: "stale", epoch: this.#state.epoch };
@@ -128,6 +135,7 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
     const window =
       request.rate === null ? this.#state.window : this.#windowAfter(request.rate.windowSeconds, now);
     this.#write(request, { seq, uses, window, epoch: request.epoch }, verdict, request.event, now);
+    if (request.concurrency !== undefined) this.#open.begin(seq, request.concurrency.connection, now);
     return verdict;
   }
 
@@ -151,6 +159,10 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
         );
         return { kind: "denied", reason: "rate", retryAfterSeconds };
       }
+    }
+    if (request.concurrency !== undefined) {
+      const { connection, limit } = request.concurrency;
+      if (this.#open.count(connection, now) >= limit) return { kind: "denied", reason: "concurrency" };
     }
     return null;
   }
@@ -244,7 +256,11 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
   }
 
   async settle(outcomes: readonly CallOutcome[]): Promise<void> {
-    for (const outcome of outcomes) this.#handover.settle(outcome);
+    this.#settle(outcomes);
+  }
+
+  #settle(outcomes: readonly CallOutcome[]): void {
+    for (const outcome of outcomes) if (this.#open.end(outcome.seq)) this.#handover.settle(outcome);
   }
 
   async revoke(tenantId: string, expiresAt: number): Promise<void> {

@@ -1,7 +1,16 @@
 import { DurableObject } from "cloudflare:workers";
+import { openDatabase } from "../src/base/database.ts";
 import type { TenantId } from "../src/base/ids.ts";
-import type { GateChange, GateLease, GateObject } from "../src/identity/leases.ts";
+import type {
+  Committed,
+  GateChange,
+  GateLease,
+  GateObject,
+  RevocationGate,
+  RevokedToken,
+} from "../src/identity/leases.ts";
 import { LEASE_MS, WATERMARK_LIFE_MS } from "../src/identity/leases.ts";
+import { NO_REVOCATIONS, type RecentRevocations, toldAt, withRevoked } from "./recent-revocations.ts";
 
 /** How long a lease request waits for a change under way before asking D1 what became of it. */
 const CHANGE_WAIT_MS = 1_500;
@@ -13,18 +22,26 @@ const WHOLE_TENANT = "tenant:*";
 
 interface GateState {
   readonly epoch: number;
-  /** How many changes were taken on. */
+  /** How many changes were taken on, and revocations of single tokens. */
   readonly version: number;
   readonly frozen: boolean;
   /** At which epoch it was last frozen or unfrozen: an older change that arrives late does not undo that. */
   readonly frozenEpoch: number;
   readonly watermarks: Marks;
+  readonly revocations: RecentRevocations;
 }
 
 /** `kind:key` → the epoch below which grants are refused, and when it was set. */
 type Marks = Readonly<Record<string, readonly [epoch: number, at: number]>>;
 
-const NOTHING: GateState = { epoch: 0, version: 0, frozen: false, frozenEpoch: 0, watermarks: {} };
+const NOTHING: GateState = {
+  epoch: 0,
+  version: 0,
+  frozen: false,
+  frozenEpoch: 0,
+  watermarks: {},
+  revocations: NO_REVOCATIONS,
+};
 
 interface Prepared {
   readonly at: number;
@@ -38,7 +55,7 @@ interface Prepared {
  * A change whose maker died between prepare and commit is settled by its id: its batch wrote that into D1, or never
  * landed. Commits may arrive twice and in any order: what a newer change has set stays.
  */
-export class TenantGate extends DurableObject<Env> implements GateObject {
+export class TenantGate extends DurableObject<Env> implements GateObject, RevocationGate {
   #state: GateState;
   readonly #prepared = new Map<string, Prepared>();
   #tenantId: TenantId | undefined;
@@ -59,13 +76,19 @@ export class TenantGate extends DurableObject<Env> implements GateObject {
     if (this.#prepared.size > 0) await this.#settled();
     if (this.#state.epoch === 0 || this.#prepared.size > 0) await this.#reconcile(tenantId);
     this.#lastLeaseAt = Date.now();
-    const { epoch, version, frozen, watermarks } = this.#state;
+    const { epoch, version, frozen, watermarks, revocations } = this.#state;
     return {
       epoch,
       version,
       frozen,
       watermarks: Object.fromEntries(Object.entries(watermarks).map(([key, [mark]]) => [key, mark])),
+      ...toldAt(revocations, this.#lastLeaseAt),
     };
+  }
+
+  async noteRevoked(token: RevokedToken): Promise<void> {
+    const revocations = withRevoked(this.#state.revocations, token, Date.now());
+    this.#store({ ...this.#state, version: this.#state.version + 1, revocations });
   }
 
   async prepare(tenantId: TenantId, changeId: string, change: GateChange): Promise<void> {
@@ -79,14 +102,11 @@ export class TenantGate extends DurableObject<Env> implements GateObject {
     this.#prepared.set(changeId, prepared);
   }
 
-  async commit(
-    changeId: string,
-    change: GateChange,
-    epoch: number,
-  ): Promise<{ readonly effectiveAt: number }> {
+  async commit(changeId: string, change: GateChange, epoch: number): Promise<Committed> {
     this.#apply(change, epoch);
     this.#forget(changeId);
-    return { effectiveAt: this.#lastLeaseAt + LEASE_MS };
+    const effectiveAt = this.#lastLeaseAt + LEASE_MS;
+    return { effectiveAt, effectiveInMs: Math.max(0, effectiveAt - Date.now()) };
   }
 
   async abort(changeId: string): Promise<void> {
@@ -107,6 +127,7 @@ export class TenantGate extends DurableObject<Env> implements GateObject {
       frozen: newer ? change.frozen : this.#state.frozen,
       frozenEpoch: newer ? epoch : this.#state.frozenEpoch,
       watermarks: Object.fromEntries(marks),
+      revocations: this.#state.revocations,
     });
   }
 
@@ -136,7 +157,7 @@ export class TenantGate extends DurableObject<Env> implements GateObject {
   async #reconcile(tenantId: TenantId): Promise<void> {
     const askedAt = Date.now();
     const ids = JSON.stringify([...this.#prepared.keys()]);
-    const session = this.env.DB.withSession("first-primary");
+    const session = openDatabase(this.env).of(tenantId).onPrimary().$client;
     const [tenant, rows] = await session.batch<{ id: string; epoch: number }>([
       session.prepare("SELECT id, epoch FROM tenants WHERE id = ?").bind(tenantId),
       session

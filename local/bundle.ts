@@ -23,7 +23,7 @@ export async function bundle(entry: string, outfile: string): Promise<{ exports:
     mainFields: ["browser", "module", "main"],
     external: ["cloudflare:*", "node:*"],
     define: { "process.env.NODE_ENV": '"production"' },
-    loader: { ".html": "text", ".txt": "text", ".sql": "text" },
+    loader: { ".html": "text", ".txt": "text", ".sql": "text", ".gz": "binary" },
     minifySyntax: true,
     sourcemap: false,
     metafile: true,

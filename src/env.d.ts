@@ -1,6 +1,9 @@
 /** The Worker's bindings: wrangler.toml's, its secrets, and what local serving adds. */
 interface Env {
   readonly DB: D1Database;
+  /** Of tenants in the EU, of tenants under FedRAMP: made in that jurisdiction. Without one it has no tenants. */
+  readonly DB_EU?: D1Database;
+  readonly DB_FEDRAMP?: D1Database;
   readonly SCOPED_TOKEN: DurableObjectNamespace<import("../durable-objects/scoped-token.ts").ScopedToken>;
   readonly TENANT_GATE: DurableObjectNamespace<import("../durable-objects/tenant-gate.ts").TenantGate>;
   readonly AUDIT_LEDGER: DurableObjectNamespace<import("../durable-objects/audit-ledger.ts").AuditLedger>;
@@ -11,8 +14,12 @@ interface Env {
   /** base64 of 32 bytes. */
   readonly PEPPER?: string;
   readonly BOOTSTRAP_CREDENTIAL?: string;
+  /** `vko_…`: makes further tenants, and nothing else. Left out: nobody does. */
+  readonly OPERATOR_CREDENTIAL?: string;
   /** Where the client's address stands: "cf-connecting-ip" (default, the edge) or "socket" (plain workerd). */
   readonly CLIENT_ADDRESS?: string;
+  /** The oldest TLS version that is answered: "1.2" (default) or "1.3"; "terminated": TLS ends in front of the gateway. */
+  readonly MIN_TLS?: string;
   /** `host[:port]=connection` pairs, separated by commas: hosts that belong to a connection. */
   readonly HOSTS?: string;
   /** Connections are also served at `{slug}.{GATEWAY_DOMAIN}`. */

@@ -3,6 +3,8 @@ import { createApp } from "./app.ts";
 import { newId } from "./base/ids.ts";
 import { Problem } from "./base/problem.ts";
 import { refuseLoop } from "./gateway/headers.ts";
+import { checkHeaders, checkUrl } from "./gateway/limits.ts";
+import { refuseOldTls } from "./gateway/limits-tls.ts";
 import { proxy } from "./gateway/proxy.ts";
 import { refusal } from "./gateway/refusal.ts";
 import { createGateway, createServices, hostsOf } from "./services.ts";
@@ -20,9 +22,12 @@ const app = createApp((c) =>
 export default {
   async fetch(request, env, context): Promise<Response> {
     try {
+      refuseOldTls(request, env);
+      checkUrl(request.url);
       refuseLoop(request.headers);
       const call = await callDoor(request, env, context);
       if (call !== null) return call;
+      checkHeaders(request.headers);
       if (!URL.canParse(request.url))
         throw new Problem("VALIDATION_ERROR", "The request target is not a path.");
     } catch (error) {

@@ -5,6 +5,7 @@ import { BoundedCache } from "./base/cache.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { type Database, openDatabase } from "./base/database.ts";
 import type { TenantId, TokenId } from "./base/ids.ts";
+import { objectIdFor } from "./base/object-ids.ts";
 import { Problem } from "./base/problem.ts";
 import { Redacted } from "./base/redacted.ts";
 import { Connections } from "./connections/connections.ts";
@@ -15,9 +16,11 @@ import type { Gateway } from "./gateway/gateway.ts";
 import { HostMap } from "./gateway/hosts.ts";
 import { Agents } from "./identity/agents.ts";
 import type { TenantChanges } from "./identity/changes.ts";
-import { type GateObject, Leases } from "./identity/leases.ts";
+import { type GateObject, Leases, type RevocationGate } from "./identity/leases.ts";
 import { Members } from "./identity/members.ts";
+import { Sessions } from "./identity/sessions.ts";
 import { GatedChanges } from "./identity/tenant-changes.ts";
+import { TenantCreation } from "./identity/tenant-creation.ts";
 import { Tenants } from "./identity/tenants.ts";
 import { Admission, TokenMemory } from "./tokens/admission.ts";
 import type { TokenObject } from "./tokens/charge.ts";
@@ -37,6 +40,10 @@ export interface Services {
   readonly connections: Connections;
   readonly deployment: Deployment;
   readonly members: Members;
+  /** Under which browsers know this gateway, `https://host[:port]`. */
+  readonly origin: string;
+  readonly sessions: Sessions;
+  readonly tenantCreation: TenantCreation;
   readonly tenants: Tenants;
   readonly tokens: Tokens;
   readonly tokenUses: TokenUses;
@@ -59,8 +66,8 @@ interface Isolate {
 
 const isolates = new WeakMap<Env, Isolate>();
 
-function gateOf(env: Env): (tenantId: TenantId) => GateObject {
-  return (tenantId) => env.TENANT_GATE.get(env.TENANT_GATE.idFromName(tenantId));
+function gateOf(env: Env): (tenantId: TenantId) => GateObject & RevocationGate {
+  return (tenantId) => env.TENANT_GATE.get(objectIdFor(env.TENANT_GATE, env.ENVIRONMENT, tenantId));
 }
 
 function isolateOf(env: Env, clock: Clock): Isolate {
@@ -69,8 +76,8 @@ function isolateOf(env: Env, clock: Clock): Isolate {
   const pepper = Buffer.from(env.PEPPER ?? "", "base64");
   if (pepper.byteLength !== 32) throw new Problem("MISCONFIGURED", "PEPPER must be base64 of 32 bytes.");
   const isolate: Isolate = {
-    db: openDatabase(env.DB),
-    audit: new AuditLog(env.AUDIT_LEDGER),
+    db: openDatabase(env),
+    audit: new AuditLog(env.AUDIT_LEDGER, env.ENVIRONMENT),
     signer: new TokenSigner(env.TOKEN_SIGNING_KEYS),
     leases: new Leases({ gate: gateOf(env), clock }),
     memory: new TokenMemory(),
@@ -114,6 +121,14 @@ function rulesFor(env: Env, ownHost: string, { hosts, rules }: Isolate): Destina
   return made;
 }
 
+/**
+ * What browsers call this gateway. Always https, whatever a proxy in front makes of it, but for loopback in development.
+ */
+function originOf(env: Env, ownHost: string): string {
+  const isLocal = env.ENVIRONMENT === "development" && LOOPBACK.test(ownHost);
+  return `${isLocal ? "http" : "https"}://${ownHost}`;
+}
+
 function warningsOf(env: Env): readonly string[] {
   if (env.ENVIRONMENT === "development") return [];
   return [
@@ -125,7 +140,7 @@ function warningsOf(env: Env): readonly string[] {
 function objectIdOf(env: Env, memory: TokenMemory, tokenId: TokenId): DurableObjectId {
   const known = memory.objectIds.get(tokenId);
   if (known !== undefined) return known;
-  const id = env.SCOPED_TOKEN.idFromName(tokenId);
+  const id = objectIdFor(env.SCOPED_TOKEN, env.ENVIRONMENT, tokenId);
   memory.objectIds.set(tokenId, id);
   return id;
 }
@@ -177,9 +192,10 @@ export function createServices(
     clock,
   );
   const { db, audit, signer, leases, pepper } = isolate;
+  const origin = originOf(env, ownHost);
   const flush = (tenantId: TenantId): Promise<void> => changes.flush(tenantId);
   const agents = new Agents({ db, changes, clock, pepper });
-  const bootstrap = env.BOOTSTRAP_CREDENTIAL;
+  const { BOOTSTRAP_CREDENTIAL: bootstrap, OPERATOR_CREDENTIAL: operator } = env;
   return {
     agents,
     audit,
@@ -193,8 +209,22 @@ export function createServices(
       bootstrapCredential: bootstrap ? new Redacted(bootstrap) : null,
       onEvents: (tenantId) => waitUntil(flush(tenantId)),
     }),
+    origin,
+    sessions: new Sessions({
+      ...{ db, clock, pepper, waitUntil, secure: origin.startsWith("https:") },
+      onEvents: (tenantId) => waitUntil(flush(tenantId)),
+    }),
+    tenantCreation: new TenantCreation({
+      ...{ db, clock, pepper },
+      operatorCredential: operator ? new Redacted(operator) : null,
+      checkHome: (tenantId) => void gateOf(env)(tenantId),
+      onEvents: (tenantId) => waitUntil(flush(tenantId)),
+    }),
     tenants: new Tenants({ db, changes, clock }),
-    tokens: new Tokens({ db, signer, agents, changes, leases, object, clock, flush, waitUntil }),
+    tokens: new Tokens({
+      ...{ db, signer, agents, changes, leases, object, clock, flush, waitUntil },
+      gate: gateOf(env),
+    }),
     tokenUses: new ControlPlaneUses({ admission, leases, waitUntil }),
     vault,
   };

@@ -3,6 +3,7 @@ import { auditOutbox } from "./audit/tables.ts";
 import { systemClock } from "./base/clock.ts";
 import { openDatabase } from "./base/database.ts";
 import type { TenantId, TokenId } from "./base/ids.ts";
+import { objectIdFor } from "./base/object-ids.ts";
 import { GatedChanges } from "./identity/tenant-changes.ts";
 import type { GateObject } from "./identity/leases.ts";
 import { closeExpired } from "./tokens/expiry.ts";
@@ -17,14 +18,22 @@ const CHANGES_KEPT_MS = 3_600_000;
  * themselves. Bounded; what is left is taken up the next time.
  */
 export async function sweep(env: Env, waitUntil: (promise: Promise<unknown>) => void): Promise<void> {
-  const db = openDatabase(env.DB);
-  const audit = new AuditLog(env.AUDIT_LEDGER);
-  const gate = (tenantId: TenantId): GateObject => env.TENANT_GATE.get(env.TENANT_GATE.idFromName(tenantId));
+  const db = openDatabase(env);
+  const audit = new AuditLog(env.AUDIT_LEDGER, env.ENVIRONMENT);
+  const gate = (tenantId: TenantId): GateObject =>
+    env.TENANT_GATE.get(objectIdFor(env.TENANT_GATE, env.ENVIRONMENT, tenantId));
   const changes = new GatedChanges({ db, gate, audit, waitUntil });
-  const waiting = await db.selectDistinct({ tenantId: auditOutbox.tenantId }).from(auditOutbox).limit(100);
-  for (const { tenantId } of waiting) await changes.flush(tenantId);
-  await changes.forgetSettled(systemClock() - CHANGES_KEPT_MS);
-  const object = (tokenId: TokenId) => env.SCOPED_TOKEN.get(env.SCOPED_TOKEN.idFromName(tokenId));
-  await tellRevoked({ db, clock: systemClock, object });
-  await closeExpired({ db, audit, clock: systemClock, object });
+  const object = (tokenId: TokenId) =>
+    env.SCOPED_TOKEN.get(objectIdFor(env.SCOPED_TOKEN, env.ENVIRONMENT, tokenId));
+  for (const jurisdiction of db.jurisdictions) {
+    const waiting = await db
+      .acrossTenants("events that wait in the outbox", jurisdiction)
+      .selectDistinct({ tenantId: auditOutbox.tenantId })
+      .from(auditOutbox)
+      .limit(100);
+    for (const { tenantId } of waiting) await changes.flush(tenantId);
+    await changes.forgetSettled(systemClock() - CHANGES_KEPT_MS, jurisdiction);
+    await tellRevoked({ db, jurisdiction, clock: systemClock, object });
+    await closeExpired({ db, jurisdiction, audit, clock: systemClock, object });
+  }
 }

@@ -13,29 +13,43 @@ import type {
 } from "../identity/caller.ts";
 import type { Members } from "../identity/members.ts";
 import type { Grant } from "../tokens/grant.ts";
+import type { Sessions } from "../identity/sessions.ts";
 import type { ClientRequest } from "./client-address.ts";
+import { requireSameOrigin } from "../base/same-origin.ts";
 import type { TokenUses } from "./token-uses.ts";
 
-/** Who stands behind one request's `Authorization: Bearer` header. Looks each credential up once. */
-export class BearerAuthentication implements Authentication {
+/**
+ * Who stands behind one request: by `Authorization` if it has one, whatever else it has; else by the session's cookie.
+ * A bearer that is not live is never made good by a cookie. Looks each credential up once.
+ */
+export class RequestAuthentication implements Authentication {
+  readonly #incoming: Request;
   readonly #credential: string | null;
   readonly #request: ClientRequest;
   readonly #agents: Pick<Agents, "authenticate">;
   readonly #members: Pick<Members, "authenticate">;
+  readonly #sessions: Pick<Sessions, "authenticate" | "cookie">;
+  readonly #origin: string;
   readonly #tokenUses: TokenUses;
   #caller: Promise<Caller> | undefined;
 
   constructor(parts: {
-    readonly authorization: string | null;
+    readonly incoming: Request;
     readonly request: ClientRequest;
+    /** The gateway's own, `https://host[:port]`. */
+    readonly origin: string;
     readonly agents: Pick<Agents, "authenticate">;
     readonly members: Pick<Members, "authenticate">;
+    readonly sessions: Pick<Sessions, "authenticate" | "cookie">;
     readonly tokenUses: TokenUses;
   }) {
-    this.#credential = bearerCredential(parts.authorization);
+    this.#incoming = parts.incoming;
+    this.#credential = bearerCredential(parts.incoming.headers.get("authorization"));
     this.#request = parts.request;
     this.#agents = parts.agents;
     this.#members = parts.members;
+    this.#sessions = parts.sessions;
+    this.#origin = parts.origin;
     this.#tokenUses = parts.tokenUses;
   }
 
@@ -72,7 +86,16 @@ export class BearerAuthentication implements Authentication {
       this.#checkAddress(grant.ipAllowlist);
       return this.#tokenCaller(grant);
     }
+    if (!this.#incoming.headers.has("authorization")) return this.#identifyBrowser();
     throw unauthorized();
+  }
+
+  async #identifyBrowser(): Promise<MemberCaller> {
+    const token = this.#sessions.cookie.read(this.#incoming.headers.get("cookie"));
+    const person = token === null ? null : await this.#sessions.authenticate(token);
+    if (person === null) throw unauthorized();
+    requireSameOrigin(this.#incoming, this.#origin);
+    return { kind: "member", ...person, actor: `member:${person.memberId}`, request: this.#request };
   }
 
   async #identifyAgent(key: string): Promise<AgentCaller> {

@@ -1,5 +1,7 @@
+import type { Context } from "hono";
+import type { Endpoint } from "../base/endpoint.ts";
 import type { Services } from "../services.ts";
-import type { Authentication } from "../identity/caller.ts";
+import type { AgentCaller, Authentication, MemberCaller, Role, TokenCaller } from "../identity/caller.ts";
 import type { ClientRequest } from "./client-address.ts";
 
 /** What a route sees of the deployment: services by room, who calls, and from where. */
@@ -10,5 +12,16 @@ export interface ApiEnv {
     readonly auth: Authentication;
     readonly request: ClientRequest;
     readonly requestId: string;
+    /** How the endpoint refuses, once it is known. */
+    readonly refusals?: Endpoint["refusals"];
   };
+}
+
+/** What `declareFor` is to know of this API. */
+export interface Api {
+  readonly context: Context<ApiEnv>;
+  readonly role: Role;
+  readonly member: MemberCaller;
+  readonly agent: AgentCaller;
+  readonly token: TokenCaller;
 }

@@ -1,9 +1,11 @@
 import type { Context, MiddlewareHandler } from "hono";
+import { awayOrNull } from "../base/database-away.ts";
 import { newId } from "../base/ids.ts";
+import { renderOAuthError } from "../base/oauth-error.ts";
 import { renderProblem, Problem } from "../base/problem.ts";
 import { userAgentOf } from "../base/request.ts";
 import type { Services } from "../services.ts";
-import { BearerAuthentication } from "./authentication.ts";
+import { RequestAuthentication } from "./authentication.ts";
 import { clientAddress } from "./client-address.ts";
 import type { ApiEnv } from "./context.ts";
 import { failureLine } from "./failures.ts";
@@ -33,15 +35,15 @@ export function openServices(makeServices: (c: Context<ApiEnv>) => Services): Mi
     const services = makeServices(c);
     c.set("request", request);
     c.set("services", services);
-    c.set(
-      "auth",
-      new BearerAuthentication({ ...services, request, authorization: headers.get("authorization") }),
-    );
+    c.set("auth", new RequestAuthentication({ ...services, request, incoming: c.req.raw }));
     await next();
   };
 }
 
-/** Answers what was thrown: a Problem as it is, anything else as INTERNAL with its detail in the log only. */
+/**
+ * Answers what was thrown: a Problem as it is, a database that does not answer as UNAVAILABLE, anything else as
+ * INTERNAL with its detail in the log only.
+ */
 export function answerFailure(error: unknown, c: Context<ApiEnv>): Response {
   const requestId = c.get("requestId");
   const line = failureLine(error, requestId);
@@ -49,9 +51,11 @@ export function answerFailure(error: unknown, c: Context<ApiEnv>): Response {
   const problem =
     error instanceof Problem
       ? error
-      : new Problem(
+      : (awayOrNull(error) ??
+        new Problem(
           "INTERNAL",
           "This failed here, and it is not your doing. Name the request id when you report it.",
-        );
+        ));
+  if (c.get("refusals") === "oauth") return renderOAuthError(problem, requestId);
   return renderProblem(problem, requestId, c.req.raw.headers.get("accept"));
 }

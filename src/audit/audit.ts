@@ -1,3 +1,5 @@
+import type { TenantId } from "../base/ids.ts";
+import { type Homes, objectIdFor } from "../base/object-ids.ts";
 import { Problem } from "../base/problem.ts";
 import type { AuditEvent } from "./event.ts";
 import type { AppendResult, BlockPage, BlockRange, Head, Ledger } from "./ledger.ts";
@@ -5,8 +7,7 @@ import type { AuditFilters, EventPage, PageRequest } from "./query.ts";
 import { queryEvents } from "./query.ts";
 
 /** The binding of the ledger objects, as far as it is used here. */
-export interface LedgerNamespace {
-  idFromName(name: string): DurableObjectId;
+export interface LedgerNamespace extends Homes {
   get(id: DurableObjectId): Ledger;
 }
 
@@ -15,9 +16,12 @@ const APPEND_TIMEOUT_MS = 5_000;
 /** Every tenant's ledger: append and read; there is nothing else that can be done to one. */
 export class AuditLog {
   readonly #ledgers: LedgerNamespace;
+  readonly #environment: string;
 
-  constructor(ledgers: LedgerNamespace) {
+  /** `environment`: the deployment's ENVIRONMENT. */
+  constructor(ledgers: LedgerNamespace, environment = "production") {
     this.#ledgers = ledgers;
+    this.#environment = environment;
   }
 
   /**
@@ -68,7 +72,7 @@ export class AuditLog {
 
   /** A fresh stub each time: one that broke stays broken. */
   #ledger(tenantId: string): Ledger {
-    return this.#ledgers.get(this.#ledgers.idFromName(tenantId));
+    return this.#ledgers.get(objectIdFor(this.#ledgers, this.#environment, tenantId as TenantId));
   }
 }
 

@@ -1,8 +1,10 @@
-import { Hono } from "hono";
 import { z } from "zod";
-import type { ApiEnv } from "../api/context.ts";
-import { readQuery } from "../base/query.ts";
+import type { Api } from "../api/context.ts";
+import { declareFor } from "../base/endpoint.ts";
 import { EVENT_TYPES, RESOURCE_TYPES } from "./event.ts";
+import { eventPageSchema } from "./responses.ts";
+
+const endpoint = declareFor<Api>();
 
 const TIME = 'must be a time such as "2026-01-31T12:00:00Z"';
 
@@ -24,15 +26,23 @@ const querySchema = z.strictObject({
   page: countSchema.optional(),
 });
 
-/** `GET /v1/audit`: the tenant's trail, newest first. */
-export function auditRoutes(): Hono<ApiEnv> {
-  return new Hono<ApiEnv>().get("/", async (c) => {
-    const caller = await c.get("auth").member("auditor", "admin");
-    const { limit, cursor, page, ...filters } = readQuery(c.req.raw, querySchema);
-    const request = given({ limit, cursor, page });
-    return c.json(await c.get("services").audit.query(caller.tenantId, given(filters), request));
-  });
-}
+/** `GET /v1/audit`: the tenant's trail. */
+export const auditEndpoints = [
+  endpoint({
+    method: "GET",
+    path: "/v1/audit",
+    operationId: "queryAudit",
+    tag: "Audit",
+    summary: "The tenant's trail, newest first",
+    access: { roles: ["auditor", "admin"] },
+    query: querySchema,
+    responses: { 200: eventPageSchema },
+    handler: async ({ caller, query: { limit, cursor, page, ...filters }, c }) => {
+      const request = given({ limit, cursor, page });
+      return c.json(await c.get("services").audit.query(caller.tenantId, given(filters), request));
+    },
+  }),
+];
 
 /** The members that are there. */
 function given<T extends object>(record: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

@@ -10,9 +10,22 @@ const SHARED_WORKERS_ADDRESS = "2a06:98c0:3600::103";
  */
 export function canonicalAddress(text: string): string | null {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text).toString();
-  if (!text.includes(":") || text.includes("%") || !ipaddr.IPv6.isValid(text)) return null;
-  const address = ipaddr.IPv6.parse(text);
+  const plain = withoutDottedEnd(text);
+  if (plain === null || plain.includes("%") || !ipaddr.IPv6.isValid(plain)) return null;
+  const address = ipaddr.IPv6.parse(plain);
   return address.isIPv4MappedAddress() ? address.toIPv4Address().toString() : address.toRFC5952String();
+}
+
+/**
+ * An IPv6 address without the IPv4 notation of its last 32 bits (RFC 4291 §2.2, form 3); null where that is not four
+ * plain decimal numbers. The library reads `::1.2.3.4` as IPv4-mapped, and takes octal and hexadecimal parts.
+ */
+function withoutDottedEnd(text: string): string | null {
+  const end = text.slice(text.lastIndexOf(":") + 1);
+  if (end === text || !end.includes(".")) return end === text ? null : text;
+  if (!ipaddr.IPv4.isValidFourPartDecimal(end)) return null;
+  const [a = 0, b = 0, c = 0, d = 0] = end.split(".").map(Number);
+  return `${text.slice(0, -end.length)}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
 }
 
 /** Whether an address says nothing about who calls, because anybody's Worker has it (attack 62). */

@@ -2,14 +2,20 @@ import { z } from "zod";
 
 /**
  * Identifiers: a short prefix that says what it is, and 96 random bits in lower-case hex. A tenant's is 64 bits,
- * since it stands in every token.
+ * since it stands in every token. A tenant's and a token's may have a jurisdiction before them (jurisdiction.ts).
  */
 const PREFIXES = {
   tenant: { prefix: "ten", bytes: 8 },
   token: { prefix: "tok", bytes: 12 },
   agent: { prefix: "agt", bytes: 12 },
   agentKey: { prefix: "akey", bytes: 12 },
+  trust: { prefix: "tru", bytes: 12 },
   member: { prefix: "mem", bytes: 12 },
+  session: { prefix: "ses", bytes: 12 },
+  identityProvider: { prefix: "idp", bytes: 12 },
+  passkey: { prefix: "pkey", bytes: 12 },
+  enrolment: { prefix: "enr", bytes: 12 },
+  revealGrant: { prefix: "rvl", bytes: 12 },
   secret: { prefix: "sec", bytes: 12 },
   version: { prefix: "ver", bytes: 12 },
   connection: { prefix: "con", bytes: 12 },
@@ -25,7 +31,13 @@ export type TenantId = IdOf<"tenant">;
 export type TokenId = IdOf<"token">;
 export type AgentId = IdOf<"agent">;
 export type AgentKeyId = IdOf<"agentKey">;
+export type TrustRuleId = IdOf<"trust">;
 export type MemberId = IdOf<"member">;
+export type SessionId = IdOf<"session">;
+export type IdentityProviderId = IdOf<"identityProvider">;
+export type PasskeyId = IdOf<"passkey">;
+export type EnrolmentId = IdOf<"enrolment">;
+export type RevealGrantId = IdOf<"revealGrant">;
 export type SecretId = IdOf<"secret">;
 export type VersionId = IdOf<"version">;
 export type ConnectionId = IdOf<"connection">;
@@ -59,16 +71,17 @@ export function idFromBytes<K extends Kind>(kind: K, bytes: Uint8Array): IdOf<K>
 
 /** The random bytes of an identifier. */
 export function idBytes(id: string): Uint8Array {
-  return Buffer.from(id.slice(id.indexOf("_") + 1), "hex");
+  return Buffer.from(id.slice(id.lastIndexOf("_") + 1), "hex");
 }
 
 /** A zod schema for one kind of identifier: parsed once at the door, trusted inside. */
 export function idSchema<K extends Kind>(kind: K) {
   const { prefix, bytes } = PREFIXES[kind];
+  const region = kind === "tenant" || kind === "token" ? "(?:eu_|fedramp_)?" : "";
   return z
     .string()
     .regex(
-      new RegExp(`^${prefix}_[0-9a-f]{${bytes * 2}}$`),
+      new RegExp(`^${prefix}_${region}[0-9a-f]{${bytes * 2}}$`),
       `must look like ${prefix}_ and ${bytes * 2} hex digits`,
     )
     .transform((value) => value as IdOf<K>);

@@ -1,13 +1,20 @@
+import type { OAuthError } from "./oauth-error.ts";
+
 /** Every code a client can meet. Codes are stable: clients branch on them. */
 const TABLE = {
   VALIDATION_ERROR: { status: 400, title: "The request is not valid" },
+  JSON_TOO_DEEP: { status: 400, title: "The JSON is nested too deeply" },
   PATH_REFUSED: { status: 400, title: "The request target is ambiguous" },
   HEADER_REFUSED: { status: 400, title: "A request header is not allowed" },
+  EXCHANGE_REFUSED: { status: 400, title: "The subject token is not accepted" },
   UNAUTHORIZED: { status: 401, title: "No valid credential" },
   SCOPE_DENIED: { status: 403, title: "Outside what this credential may do" },
+  TLS_TOO_OLD: { status: 403, title: "The TLS version is too old" },
   ADDRESS_DENIED: { status: 403, title: "Not from this address" },
   USES_EXHAUSTED: { status: 403, title: "No uses left" },
   DESTINATION_DENIED: { status: 403, title: "The destination is not allowed" },
+  CSRF_REFUSED: { status: 403, title: "This came from another site" },
+  STEP_UP_REQUIRED: { status: 403, title: "Sign in again first" },
   ROLE_DENIED: { status: 403, title: "Your role does not allow this" },
   REVEAL_DENIED: { status: 403, title: "Reading plaintext is off" },
   TENANT_FROZEN: { status: 403, title: "This tenant is frozen" },
@@ -19,7 +26,10 @@ const TABLE = {
   CONFLICT: { status: 409, title: "In conflict with what is there" },
   SECRET_UNUSABLE: { status: 409, title: "The secret cannot be used for calls" },
   BODY_TOO_LARGE: { status: 413, title: "The body is too large" },
+  URL_TOO_LONG: { status: 414, title: "The URL is too long" },
   RATE_LIMITED: { status: 429, title: "Too many requests" },
+  CONCURRENCY_LIMITED: { status: 429, title: "Too many calls at the same time" },
+  HEADERS_TOO_LARGE: { status: 431, title: "The headers are too large" },
   INTERNAL: { status: 500, title: "Something went wrong here" },
   UPSTREAM_FAILED: { status: 502, title: "The upstream could not be reached" },
   UPSTREAM_REFUSED: { status: 502, title: "The upstream answered in a way that cannot be passed on safely" },
@@ -31,12 +41,19 @@ const TABLE = {
 
 export type ProblemCode = keyof typeof TABLE;
 
+/** The HTTP status that a code is answered with. */
+export function statusOf(code: ProblemCode): number {
+  return TABLE[code].status;
+}
+
 export interface ProblemOptions {
   /** What was wrong with which part of the input; RFC 9457 extension members. Never a secret. */
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
   /** What to do next, for an agent or a person that can act on it. */
   readonly why?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** `error` of an OAuth answer, where the code alone does not say it (oauth-error.ts). */
+  readonly oauth?: OAuthError;
   readonly cause?: unknown;
 }
 

@@ -1,4 +1,6 @@
 import type { z } from "zod";
+import { Arrival, type ArrivalLimits } from "./arrival.ts";
+import { isDeeperThan } from "./json-depth.ts";
 import { Problem } from "./problem.ts";
 
 /** What every room may know of the request it works for. `ip` is null where the platform told none. */
@@ -19,32 +21,43 @@ const MAX_JSON_BYTES = 1024 * 1024;
 
 /** What a body is first given room for, whatever it says of itself; it doubles from there. */
 const FIRST_ROOM_BYTES = 16_384;
-const BODY_WITHIN_MS = 30_000;
+const ARRIVES: ArrivalLimits = { idleMs: 10_000, totalMs: 30_000 };
 
 /**
- * Reads a body of at most `maxBytes`, counting what really arrives; beyond it: BODY_TOO_LARGE. One that is not there
- * after `deadlineMs` (30 s if left out): BODY_TIMEOUT.
+ * Reads a body of at most `maxBytes`, counting what really arrives; beyond it: BODY_TOO_LARGE. One that stops arriving
+ * for `idleMs` (10 s if left out) or is not there after `totalMs` (30 s): BODY_TIMEOUT.
  */
 export async function readBody(
   request: Request,
   maxBytes: number,
-  { deadlineMs = BODY_WITHIN_MS }: { readonly deadlineMs?: number } = {},
+  limits: Partial<ArrivalLimits> = {},
 ): Promise<Uint8Array> {
   const said = Number(request.headers.get("content-length") ?? 0);
+  return readStream(request.body, said, maxBytes, { ...ARRIVES, ...limits });
+}
+
+/** As `readBody`; `said` is how many bytes it is to have, 0 where that is not told. */
+export async function readStream(
+  body: ReadableStream | null,
+  said: number,
+  maxBytes: number,
+  limits: ArrivalLimits,
+): Promise<Uint8Array> {
   if (said > maxBytes) throw tooLarge(maxBytes);
-  if (request.body === null) return new Uint8Array();
-  const reader = (request.body as ReadableStream<Uint8Array>).getReader();
-  let expire = (): void => undefined;
-  let isLate = false;
-  const timer = setTimeout(() => {
-    isLate = true;
-    expire();
-  }, deadlineMs);
+  if (body === null) return new Uint8Array();
+  const reader = (body as ReadableStream<Uint8Array>).getReader();
+  let expire: (problem: Problem) => void = () => undefined;
+  let problem: Problem | null = null;
+  const arrival = new Arrival(limits, (late) => {
+    problem = late;
+    expire(late);
+  });
   // One promise a read: racing each with a common one would hold on to every answer until the deadline.
   const next = (): ReturnType<typeof reader.read> =>
     new Promise((resolve, reject) => {
-      expire = () => reject(tooSlow(deadlineMs));
-      if (isLate) expire();
+      expire = reject;
+      arrival.waits();
+      if (problem !== null) reject(problem);
       else reader.read().then(resolve, reject);
     });
   try {
@@ -67,23 +80,30 @@ export async function readBody(
     reader.cancel().catch(() => undefined);
     throw error;
   } finally {
-    clearTimeout(timer);
+    arrival.end();
   }
 }
 
-function tooLarge(maxBytes: number): Problem {
+/** The refusal of a body beyond its limit. */
+export function tooLarge(maxBytes: number): Problem {
   return new Problem("BODY_TOO_LARGE", `The body may have at most ${maxBytes} bytes.`);
 }
 
-function tooSlow(deadlineMs: number): Problem {
-  return new Problem("BODY_TIMEOUT", `The body was not complete within ${deadlineMs / 1000} s.`, {
-    why: "Send it again without pauses.",
+/** Deeper than anything that the API takes; what takes JSON of any shape keeps it as deep as it came. */
+const MAX_JSON_DEPTH = 32;
+
+/** Throws JSON_TOO_DEEP. Asked before anything parses: what works on JSON may well be recursive. */
+export function checkDepth(json: Uint8Array, levels: number): void {
+  if (!isDeeperThan(levels, json)) return;
+  throw new Problem("JSON_TOO_DEEP", `The JSON is nested more than ${levels} levels deep.`, {
+    why: "Send it flatter.",
   });
 }
 
-/** Parses a JSON body against a schema. Throws VALIDATION_ERROR with a path and message per fault. */
+/** Parses a JSON body against a schema. Throws JSON_TOO_DEEP, and VALIDATION_ERROR with a path and message per fault. */
 export async function readJson<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
   const bytes = await readBody(request, MAX_JSON_BYTES);
+  checkDepth(bytes, MAX_JSON_DEPTH);
   let value: unknown;
   try {
     value =

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, sql } from "drizzle-orm";
+import { asc, eq, gt, sql } from "drizzle-orm";
 import type { Database, Statement } from "../base/database.ts";
 import type { AtEpoch } from "../base/epoch-cache.ts";
 import type { TenantId } from "../base/ids.ts";
@@ -20,14 +20,14 @@ export async function readConnection(
   slug: string,
 ): Promise<AtEpoch<Connection | null>> {
   const { epoch, value } = await readAtEpoch(db, tenantId, (primary) =>
-    primary.select().from(connections).where(isAt(tenantId, slug)),
+    primary.select().from(connections).where(eq(connections.slug, slug)),
   );
   return { epoch, value: value[0] === undefined ? null : fromRow(value[0]) };
 }
 
 /** Throws NOT_FOUND. */
 export async function getRow(db: Database, tenantId: TenantId, slug: string): Promise<ConnectionRow> {
-  const rows = await db.select().from(connections).where(isAt(tenantId, slug));
+  const rows = await db.of(tenantId).select().from(connections).where(eq(connections.slug, slug));
   if (rows[0] === undefined) throw new Problem("NOT_FOUND", "There is no such connection.");
   return rows[0];
 }
@@ -40,23 +40,24 @@ export async function listRows(
   limit: number,
 ): Promise<readonly ConnectionRow[]> {
   return db
+    .of(tenantId)
     .select()
     .from(connections)
-    .where(and(eq(connections.tenantId, tenantId), gt(connections.slug, after)))
+    .where(gt(connections.slug, after))
     .orderBy(asc(connections.slug))
     .limit(limit);
 }
 
 export function insertRow(db: Database, tenantId: TenantId, connection: Connection): Statement {
-  return db.insert(connections).values({ ...connection, tenantId });
+  return db.of(tenantId).insert(connections).values(connection);
 }
 
 export function updateRow(db: Database, row: ConnectionRow, connection: Connection): Statement {
-  return db.update(connections).set(connection).where(isRow(row));
+  return db.of(row.tenantId).update(connections).set(connection).where(eq(connections.id, row.id));
 }
 
 export function deleteRow(db: Database, row: ConnectionRow): Statement {
-  return db.delete(connections).where(isRow(row));
+  return db.of(row.tenantId).delete(connections).where(eq(connections.id, row.id));
 }
 
 /**
@@ -69,6 +70,7 @@ export function unlessChanged(db: Database, row: ConnectionRow): Statement {
     where tenant_id = ${row.tenantId} and id = ${row.id} and updated_at = ${row.updatedAt}
   )`;
   return db
+    .of(row.tenantId)
     .insert(connections)
     .values({ ...row, createdAt })
     .onConflictDoNothing();
@@ -90,12 +92,4 @@ function failedOn(error: unknown, constraint: string): boolean {
     if (at.message.includes(constraint)) return true;
   }
   return false;
-}
-
-function isAt(tenantId: TenantId, slug: string) {
-  return and(eq(connections.tenantId, tenantId), eq(connections.slug, slug));
-}
-
-function isRow({ tenantId, id }: ConnectionRow) {
-  return and(eq(connections.tenantId, tenantId), eq(connections.id, id));
 }

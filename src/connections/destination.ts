@@ -82,10 +82,10 @@ export function parseDestination(baseUrl: string, rules: DestinationRules): Dest
     refuse("The base URL's host is not spelled canonically.", `A client would read it as "${url.hostname}".`);
   }
   const basePath = path.endsWith("/") ? path.slice(0, -1) : path;
-  if (basePath !== "" && url.pathname.replace(/\/$/, "") !== basePath) {
+  if (path.includes("//") || (basePath !== "" && url.pathname.replace(/\/$/, "") !== basePath)) {
     refuse(
       "The base URL's path is not spelled canonically.",
-      "No dot segments or characters that need escaping.",
+      "No dot segments, empty segments or characters that need escaping.",
     );
   }
   if (!rules.privateAllowed) {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { atMostAsJson } from "../base/bounds.ts";
 import { methodSchema, pathGlobSchema } from "../base/glob.ts";
 import { secretPathSchema } from "../base/secret-path.ts";
+import { CEILINGS } from "./limits.ts";
 import { providers } from "./providers.ts";
 
 const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -27,11 +28,36 @@ export type AllowRule = z.infer<typeof allowRuleSchema>;
 export const referencePlaceSchema = z.enum(["headers", "query", "body"]);
 export type ReferencePlace = z.infer<typeof referencePlaceSchema>;
 
+const limit = (least: number, most: number) => z.number().int().min(least).max(most).optional();
+
+/** What holds where one is left out: `DEFAULT_LIMITS`. */
 export const limitsSchema = z.strictObject({
   /** Bytes of a request body; the platform's own limit applies beyond. */
-  max_body_bytes: z.number().int().min(0).max(500_000_000).optional(),
-  /** Seconds until the upstream's response headers must be there; 120 if left out. */
-  timeout_seconds: z.number().int().min(1).max(600).optional(),
+  max_body_bytes: limit(0, CEILINGS.max_body_bytes),
+  /** Seconds until the upstream's response headers must be there. */
+  timeout_seconds: limit(1, CEILINGS.timeout_seconds),
+  /** Seconds in which at least one more byte of a request body must arrive. */
+  body_idle_seconds: limit(1, CEILINGS.body_idle_seconds),
+  /** Seconds until a request body must have arrived. */
+  body_seconds: limit(1, CEILINGS.body_seconds),
+  /** Seconds in which the upstream must send more of its answer's body, and the agent take more of it. */
+  response_idle_seconds: limit(1, CEILINGS.response_idle_seconds),
+  /** Seconds in which one side of a WebSocket must say something. */
+  websocket_idle_seconds: limit(1, CEILINGS.websocket_idle_seconds),
+  /** Characters of a request's URL. */
+  max_url_bytes: limit(256, CEILINGS.max_url_bytes),
+  /** Different headers of a request. */
+  max_headers: limit(16, CEILINGS.max_headers),
+  /** Bytes of a request's headers, names and values. */
+  max_header_bytes: limit(1_024, CEILINGS.max_header_bytes),
+  /** Headers of the upstream's answer. */
+  max_response_headers: limit(16, CEILINGS.max_response_headers),
+  /** Bytes of the headers of the upstream's answer, names and values. */
+  max_response_header_bytes: limit(1_024, CEILINGS.max_response_header_bytes),
+  /** Objects and lists within one another, in a JSON body that the gateway itself reads. */
+  max_json_depth: limit(1, CEILINGS.max_json_depth),
+  /** Calls of one token through this connection that are under way at the same time. */
+  concurrent_calls: limit(1, CEILINGS.concurrent_calls),
 });
 export type ConnectionLimits = z.infer<typeof limitsSchema>;
 
@@ -73,13 +99,15 @@ const credentialSchema = z.looseObject({ kind: z.string().max(64).optional() });
 const fields = {
   base_url: baseUrlSchema.optional(),
   /** For a provider of the catalogue: what differs from, or is added to, the provider's own. */
-  credential: credentialSchema.optional(),
+  credential: credentialSchema
+    .optional()
+    .describe('How the secret is sent, such as `{"kind": "bearer"}`: a credential kind and its options.'),
   /** Short for `secrets: {secret: …}`. */
-  secret: secretPathSchema.optional(),
+  secret: secretPathSchema.optional().describe("The path of the secret; short for `secrets: {secret: …}`."),
   secrets: z.record(z.string().max(64), secretPathSchema).optional(),
-  allow: allowSchema.optional(),
+  allow: allowSchema.optional().describe("Calls it lets through; null or left out: all."),
   limits: limitsSchema.optional(),
-  references: referencesSchema.optional(),
+  references: referencesSchema.optional().describe("Where `vault://path` may stand in a call."),
   websockets: z.boolean().optional(),
   default: z.enum(["allow", "deny"]).optional(),
   redact: redactSchema.optional(),

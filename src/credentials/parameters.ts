@@ -30,10 +30,13 @@ export function percentDecode(text: string): string {
   );
 }
 
-/** A name as lenient servers see it: PHP cuts at NUL, trims, and reads dots and spaces as `_`. */
+/**
+ * A name as lenient servers see it: PHP cuts at NUL, trims, and reads dots and spaces as `_`; `URLSearchParams` takes
+ * off a `?` that a query begins with, as that of `/x??name=value` does.
+ */
 function foldName(name: string): string {
   const [beforeNul = ""] = name.split("\0", 1);
-  return foldCase(beforeNul.trimStart()).replace(/[ .]/g, "_");
+  return foldCase(beforeNul.replace(/^[\s?]+/, "")).replace(/[ .]/g, "_");
 }
 
 function readsAs(pair: string, target: string): boolean {

@@ -25,7 +25,8 @@ const kept = new BoundedCache<Route, Armed & { readonly until: number }>(ROUTES)
  */
 export function findArmed(route: Route, sealed: SealedSecrets, now: number): Armed | null {
   const armed = kept.get(route);
-  if (armed === undefined || armed.until <= now) return null;
+  // More than its whole life is left where the clock went back.
+  if (armed === undefined || armed.until <= now || armed.until - now > LIFE_MS) return null;
   const names = Object.keys(sealed);
   const same = names.length === Object.keys(armed.sealed).length;
   return same && names.every((name) => armed.sealed[name] === sealed[name]) ? armed : null;

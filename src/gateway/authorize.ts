@@ -55,6 +55,15 @@ export function mayCall(grant: Grant, slug: string): Decision {
   );
 }
 
+/** One of each kind that servers know, and one that none does. */
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "LINK"];
+
+/** Whether a call that is allowed would be with any method: then none that its body names matters (attack 28). */
+export function isMethodFree(grant: Grant, lease: GateLease, route: Route, path: string): boolean {
+  if (route.allow === null && grant.allow === null) return true;
+  return METHODS.every((method) => authorize(grant, lease, route, { method, path }).kind === "allow");
+}
+
 /**
  * grant × connection × the actual call → allow or deny. Pure; whatever is not covered is refused. (That a grant is not
  * revoked is asked before, as part of who calls: `tokens/watermarks.ts`.)

@@ -1,5 +1,6 @@
+import type { ArrivalLimits } from "../base/arrival.ts";
 import { Problem } from "../base/problem.ts";
-import { readBody } from "../base/request.ts";
+import { readBody, tooLarge } from "../base/request.ts";
 
 /** The body of one call. A call may be decided several times; what it carries can be taken from the wire only once. */
 export class CallBody {
@@ -23,12 +24,12 @@ export class CallBody {
     });
   }
 
-  /** All of it, the same bytes each time; BODY_TOO_LARGE beyond `maxBytes`. */
-  async whole(maxBytes: number): Promise<Uint8Array> {
-    this.#read ??= readBody(this.#request, maxBytes);
+  /** All of it, the same bytes each time; BODY_TOO_LARGE beyond `maxBytes`, BODY_TIMEOUT where it is late. */
+  async whole(maxBytes: number, limits: ArrivalLimits): Promise<Uint8Array> {
+    this.#read ??= readBody(this.#request, maxBytes, limits);
     const bytes = await this.#read;
     if (bytes.byteLength <= maxBytes) return bytes;
-    throw new Problem("BODY_TOO_LARGE", `The body may have at most ${maxBytes} bytes.`);
+    throw tooLarge(maxBytes);
   }
 
   /** It is off the wire: from then on there is only `whole`. */

@@ -2,6 +2,7 @@ import { Problem } from "../base/problem.ts";
 import type { RequestInfo } from "../base/request.ts";
 import type { EventDraft } from "../tokens/charge.ts";
 import type { Grant } from "../tokens/grant.ts";
+import { TOKEN_PATTERN } from "../tokens/token.ts";
 import type { Presented } from "./authenticate.ts";
 import type { CallBody } from "./call-body.ts";
 import type { HeaderFields } from "./headers.ts";
@@ -39,6 +40,9 @@ export function withoutToken(addressed: Addressed, target: Target, presented: Pr
       throw new Problem("PATH_REFUSED", "The token in the path is not a segment's end.");
     }
     path = path.slice(0, start) + after || "/";
+  }
+  if (path.includes("vkt_") && TOKEN_PATTERN.test(path)) {
+    throw new Problem("PATH_REFUSED", "There is one more token in the path.");
   }
   const query = target.query.includes("vkt_")
     ? target.query

@@ -4,10 +4,10 @@ import { Problem } from "../base/problem.ts";
 import type { Connection } from "../connections/connection.ts";
 import { checkUse, type SealedSecrets } from "../credentials/obtain.ts";
 import type { GateLease } from "../identity/leases.ts";
-import { isBelowWatermark } from "../tokens/watermarks.ts";
+import { isBelowWatermark, type UseTargets } from "../tokens/watermarks.ts";
 import type { SealedSecret } from "../vault/vault.ts";
 import { checkPlace, unauthorized } from "./authenticate.ts";
-import { authorize, type Decision, mayCall } from "./authorize.ts";
+import { authorize, type Decision, isMethodFree, mayCall } from "./authorize.ts";
 import type { AgentCall } from "./call.ts";
 import type { Gateway } from "./gateway.ts";
 import { findReferences } from "./references.ts";
@@ -20,6 +20,8 @@ export interface Decided {
   readonly sealed: SealedSecrets;
   readonly references: ReadonlySet<string>;
   readonly draft: Draft;
+  /** What a bulk revocation may reach it by: an open stream is held against the same. */
+  readonly targets: UseTargets;
 }
 
 const ROUNDS = 3;
@@ -85,7 +87,7 @@ async function decideOn(parts: Parts, gateway: Gateway, call: AgentCall, lease: 
   checkPlace(call.presented.place, route.tokenIn);
   const head = draftOutgoing(call, route);
   orThrow(authorize(grant, lease, route, { method, path: head.outgoing.path }));
-  const draft = await takeBody(head, call, route);
+  const draft = await takeBody(head, call, route, isMethodFree(grant, lease, route, head.outgoing.path));
   const references = findReferences(draft.outgoing, route, grant);
   const sealed = await sealedSecrets(parts, route, references);
   const used = Object.values(sealed);
@@ -95,7 +97,7 @@ async function decideOn(parts: Parts, gateway: Gateway, call: AgentCall, lease: 
     classes: used.flatMap(({ tier, secretType }) => [tier, secretType]),
   };
   if (isBelowWatermark(grant, lease.watermarks, targets)) throw unauthorized();
-  return { route, sealed, references, draft };
+  return { route, sealed, references, draft, targets };
 }
 
 async function sealedSecrets(

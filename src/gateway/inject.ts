@@ -1,8 +1,12 @@
 import { Problem } from "../base/problem.ts";
+import { checkDepth, tooLarge } from "../base/request.ts";
+import { DEFAULT_LIMITS } from "../connections/limits.ts";
 import { withoutParameter } from "../credentials/parameters.ts";
 import type { OpenSecrets, Outgoing } from "../credentials/kind.ts";
 import type { AgentCall } from "./call.ts";
 import { fieldOf, requestHeaders } from "./headers.ts";
+import { type BodyWatch, watchFor } from "./method-override.ts";
+import { arrivalOf, checkCall } from "./limits.ts";
 import { substitute } from "./references.ts";
 import type { Route } from "./route.ts";
 
@@ -12,8 +16,12 @@ const MAX_BUFFERED_BODY = 1024 * 1024;
 export interface Draft {
   readonly outgoing: Outgoing;
   readonly stream: ReadableStream | null;
+  /** Its length in bytes, where the client announced it. */
+  readonly length: number | null;
   /** Bytes that may stream past, where that is not known beforehand; else null. */
   readonly limit: number | null;
+  /** Looks at what streams past; null where nothing is to be found. */
+  readonly watch: BodyWatch | null;
   readonly websocket: boolean;
 }
 
@@ -23,6 +31,7 @@ export interface Draft {
  */
 export function draftOutgoing(call: AgentCall, route: Route): Draft {
   const { method, path, query } = call;
+  checkCall(call.request.url, call.fields, route.limits);
   const websocket = fieldOf(call.fields, "upgrade")?.toLowerCase() === "websocket";
   if (websocket && !route.websockets) {
     throw new Problem("HEADER_REFUSED", `The connection "${route.slug}" does not let WebSockets through.`, {
@@ -42,17 +51,40 @@ export function draftOutgoing(call: AgentCall, route: Route): Draft {
       if (place.in === "query") outgoing.query = withoutParameter(outgoing.query, place.name);
     }
   }
-  return { outgoing, stream: null, limit: announced === null ? (limit ?? null) : null, websocket };
+  return {
+    outgoing,
+    stream: null,
+    length: announced === null ? null : Number(announced),
+    limit: announced === null ? (limit ?? null) : null,
+    watch: null,
+    websocket,
+  };
 }
 
-/** Puts the body to its draft: read whole where the credential or a reference goes into it, else as a stream. */
-export async function takeBody(draft: Draft, call: AgentCall, route: Route): Promise<Draft> {
-  const { outgoing } = draft;
+/**
+ * Puts the body to its draft: read whole where the credential or a reference goes into it, else as a stream. Where the
+ * method matters it may not name another (attack 28): it is read for that, or watched as it goes where it is large and
+ * its length announced. (Without a length, the platform would end what is broken off as if it were whole.)
+ */
+export async function takeBody(
+  draft: Draft,
+  call: AgentCall,
+  route: Route,
+  isMethodFree: boolean,
+): Promise<Draft> {
+  const { outgoing, length } = draft;
   const stream = call.body.stream();
+  if (stream === null) return draft;
+  const watch = isMethodFree ? null : watchFor(outgoing.headers);
   const isNeeded = route.kind.needsBody || route.references.includes("body") || call.body.wasRead;
-  if (stream === null || !isNeeded) return stream === null ? draft : { ...draft, stream };
+  const isLarge = length !== null && length > MAX_BUFFERED_BODY;
+  if (!isNeeded && (watch === null || isLarge)) return { ...draft, stream, watch };
   const limit = Math.min(route.limits.max_body_bytes ?? MAX_BUFFERED_BODY, MAX_BUFFERED_BODY);
-  outgoing.body = await call.body.whole(limit);
+  outgoing.body = await call.body.whole(limit, arrivalOf(route.limits, "whole"));
+  if (outgoing.headers.get("content-type")?.includes("json"))
+    checkDepth(outgoing.body, route.limits.max_json_depth ?? DEFAULT_LIMITS.max_json_depth);
+  watch?.see(outgoing.body);
+  watch?.end();
   if (route.kind.needsBody) route.kind.strip(outgoing, route.options);
   return draft;
 }
@@ -64,9 +96,27 @@ export function inject(draft: Draft, route: Route, secrets: OpenSecrets): void {
 }
 
 /** What is sent as the body. Called once, when the call leaves. */
-export function bodyOf({ outgoing, stream, limit }: Draft): Uint8Array | ReadableStream | null {
-  if (outgoing.body !== null || stream === null || limit === null) return outgoing.body ?? stream;
-  return stream.pipeThrough(limited(limit));
+export function bodyOf({
+  outgoing,
+  stream,
+  limit,
+  watch,
+  length,
+}: Draft): Uint8Array | ReadableStream | null {
+  if (outgoing.body !== null || stream === null) return outgoing.body;
+  if (watch !== null && length !== null)
+    return stream.pipeThrough(watching(watch)).pipeThrough(new FixedLengthStream(length));
+  return limit === null ? stream : stream.pipeThrough(limited(limit));
+}
+
+function watching(watch: BodyWatch): TransformStream<Uint8Array, Uint8Array> {
+  return new TransformStream({
+    transform(chunk, controller) {
+      watch.see(chunk);
+      controller.enqueue(chunk);
+    },
+    flush: () => watch.end(),
+  });
 }
 
 function limited(limit: number): TransformStream<Uint8Array, Uint8Array> {
@@ -74,8 +124,7 @@ function limited(limit: number): TransformStream<Uint8Array, Uint8Array> {
   return new TransformStream({
     transform(chunk, controller) {
       passed += chunk.byteLength;
-      if (passed > limit)
-        controller.error(new Error("the request body is larger than the connection allows"));
+      if (passed > limit) controller.error(tooLarge(limit));
       else controller.enqueue(chunk);
     },
   });

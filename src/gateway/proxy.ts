@@ -1,8 +1,10 @@
 import { newId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import { inAllowlist } from "../base/address.ts";
+import { DEFAULT_LIMITS } from "../connections/limits.ts";
 import { LEASE_MS, type Lease } from "../identity/leases.ts";
 import { denialOf } from "../tokens/denial.ts";
+import { afterCut } from "./after-cut.ts";
 import { type Armed, arm, findArmed } from "./armed.ts";
 import { findToken, unauthorized } from "./authenticate.ts";
 import { type AgentCall, callEvent, withoutToken } from "./call.ts";
@@ -14,6 +16,8 @@ import type { Gateway } from "./gateway.ts";
 import { fieldOf } from "./headers.ts";
 import { type Addressed, rewriter } from "./hosts.ts";
 import { bodyOf, inject } from "./inject.ts";
+import { checkHeaders } from "./limits.ts";
+import { Cut, OpenStream, type StreamParts } from "./open-streams.ts";
 import { refusal } from "./refusal.ts";
 import { type Passed, respond } from "./respond.ts";
 import type { Target } from "./target.ts";
@@ -57,6 +61,7 @@ async function authenticate(
   gateway: Gateway,
 ): Promise<AgentCall> {
   const fields = [...request.headers];
+  checkHeaders(fields);
   const presented = findToken(fields, target);
   const claims = gateway.admission.verify(presented.token);
   if (claims === null) throw unauthorized();
@@ -100,27 +105,43 @@ async function passCall(call: AgentCall, gateway: Gateway, requestId: string): P
       charged = seq;
     });
     const { seq, armed } = admitted;
-    const { route, draft } = admitted.decided;
+    const { route, draft, targets } = admitted.decided;
+    const open = (kind: StreamParts["kind"]): OpenStream =>
+      new OpenStream({
+        ...{ kind, grant: call.grant, targets, limits: route.limits },
+        ...{ leases: gateway.leases, deadline, clock, waitUntil },
+      });
     inject(draft, route, armed.secrets);
-    const upstream = await forward(draft.outgoing, bodyOf(draft), route, gateway.fetch, deadline);
+    const body = { content: bodyOf(draft), length: draft.length };
+    const upstream = await forward(draft.outgoing, body, route, gateway.fetch, deadline);
+    const onEnd =
+      (status: number) =>
+      ({ bytes, error }: Passed): void =>
+        settle(seq, status, bytes, error ?? undefined);
     if (draft.websocket && upstream.webSocket) {
-      const onEnd = ({ bytes, broken }: Passed) => settle(seq, 101, bytes, broken ? "BROKEN_OFF" : undefined);
-      return bridge(upstream.webSocket, upstream.headers, { redactor: armed.redactor, waitUntil, onEnd });
+      return bridge(upstream.webSocket, upstream.headers, {
+        redactor: armed.redactor,
+        waitUntil,
+        stream: open("websocket"),
+        onEnd: onEnd(101),
+      });
     }
     const response = await respond(upstream, {
       method: call.method,
       redactor: armed.redactor,
       rewrite: rewriter(route.destination, call.addressed.prefix),
       waitUntil,
-      onEnd: ({ bytes, broken }) => settle(seq, upstream.status, bytes, broken ? "BROKEN_OFF" : undefined),
+      open: () => open("body"),
+      onEnd: onEnd(upstream.status),
     });
     // The provider's own id is the one that its support asks for.
     response.headers.set("x-valetkey-request-id", requestId);
     if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", requestId);
     return response;
-  } catch (error) {
+  } catch (thrown) {
+    const error = thrown instanceof Cut ? afterCut(thrown) : thrown;
     const { status, code } = error instanceof Problem ? error : { status: 500, code: "INTERNAL" };
-    if (charged !== null) settle(charged, status, 0, code);
+    if (charged !== null) settle(charged, status, 0, thrown instanceof Cut ? thrown.code : code);
     throw error;
   }
 }
@@ -148,7 +169,11 @@ async function admit(
     const opening = atHand === null ? credentials.open(tenantId, sealed) : null;
     opening?.catch(() => undefined);
     const event = callEvent(call, draft.outgoing.path, route.destination.authority);
-    const charge = { callId, epoch: decidedOn.epoch, ip: call.ip, event };
+    const concurrency = {
+      connection: route.slug,
+      limit: route.limits.concurrent_calls ?? DEFAULT_LIMITS.concurrent_calls,
+    };
+    const charge = { callId, epoch: decidedOn.epoch, ip: call.ip, event, concurrency };
     const verdict = await admission.charge(call.grant, charge, (ms, work) => deadline.within(ms, work));
     if (verdict.kind === "stale") {
       ({ epoch } = verdict);
@@ -168,7 +193,8 @@ async function admit(
 }
 
 function hasLapsed(lease: Lease, now: number): boolean {
-  return now - lease.askedAt >= LEASE_MS;
+  const age = now - lease.askedAt;
+  return age < 0 || age >= LEASE_MS;
 }
 
 /**
@@ -221,20 +247,30 @@ async function unlessDead(call: AgentCall, gateway: Gateway, refusal: Problem): 
   return isElsewhere ? denialOf({ kind: "denied", reason: "address" }, unauthorized) : refusal;
 }
 
-/** A charge made under a lapsed lease goes on only if the fresh one says the same, or allows the call anew. */
+/**
+ * A charge made under a lapsed lease goes on only if one that is good at the end says the same, or allows the call
+ * anew: the charge, or deciding, can have outlived the fresh one as well.
+ */
 async function confirmed(
   call: AgentCall,
   gateway: Gateway,
-  admitted: Admitted,
-  decidedOn: Lease,
-  fresh: Lease,
+  charged: Admitted,
+  chargedOn: Lease,
+  confirmation: Lease,
 ): Promise<Admitted> {
-  if (fresh.version === decidedOn.version) return admitted;
-  const decided = await decideCall(gateway, call, fresh);
-  const { route, sealed } = decided;
-  const now = gateway.clock();
-  const atHand = findArmed(route, sealed, now);
-  const armed =
-    atHand ?? arm(route, sealed, await gateway.credentials.open(call.grant.tenantId, sealed), now);
-  return { decided, armed, seq: admitted.seq };
+  let [admitted, decidedOn, fresh] = [charged, chargedOn, confirmation];
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    if (hasLapsed(fresh, gateway.clock())) {
+      fresh = await gateway.leases.ask(call.grant.tenantId, gateway.waitUntil);
+    }
+    if (fresh.version === decidedOn.version) return admitted;
+    const decided = await decideCall(gateway, call, fresh);
+    const { route, sealed } = decided;
+    const now = gateway.clock();
+    const atHand = findArmed(route, sealed, now);
+    const armed =
+      atHand ?? arm(route, sealed, await gateway.credentials.open(call.grant.tenantId, sealed), now);
+    [admitted, decidedOn] = [{ decided, armed, seq: charged.seq }, fresh];
+  }
+  throw new Problem("UNAVAILABLE", "The configuration changed too often to decide this call. Try again.");
 }

@@ -132,8 +132,13 @@ function bodyText(body: Uint8Array): string {
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("latin1");
 }
 
+/** Media types are the same in capitals (RFC 9110 §8.3.1). */
+function contentType(headers: Headers): string {
+  return headers.get("content-type")?.trim().toLowerCase() ?? "";
+}
+
 function isForm(headers: Headers): boolean {
-  return headers.get("content-type")?.startsWith("application/x-www-form-urlencoded") ?? false;
+  return contentType(headers).startsWith("application/x-www-form-urlencoded");
 }
 
 function bodyPattern(headers: Headers): RegExp {
@@ -143,8 +148,7 @@ function bodyPattern(headers: Headers): RegExp {
 function bodyEscape(headers: Headers): (text: string) => string {
   const bytes = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
   if (isForm(headers)) return (text) => encodeURIComponent(text);
-  if (headers.get("content-type")?.includes("json"))
-    return (text) => bytes(JSON.stringify(text).slice(1, -1));
+  if (contentType(headers).includes("json")) return (text) => bytes(JSON.stringify(text).slice(1, -1));
   return bytes;
 }
 

@@ -3,6 +3,7 @@ import { Problem, type ProblemCode, renderProblem } from "../base/problem.ts";
 /** Codes after which the same call may well go through. */
 const TRANSIENT = new Set<string>([
   "RATE_LIMITED",
+  "CONCURRENCY_LIMITED",
   "INTERNAL",
   "UPSTREAM_FAILED",
   "UNAVAILABLE",

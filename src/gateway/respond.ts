@@ -1,5 +1,6 @@
 import { Problem } from "../base/problem.ts";
 import { fieldOf, responseHeaders, type Rewrite } from "./headers.ts";
+import { Cut, type CutCode, type OpenStream } from "./open-streams.ts";
 import { type Redactor, releaseMode } from "./redact/redactor.ts";
 
 /** Bodies up to this size are read whole: cheaper than a stream, and nothing is held back. */
@@ -14,14 +15,14 @@ const WIDE_CHARSET =
 
 export interface Passed {
   readonly bytes: number;
-  /** The upstream or the client broke off, or a limit was reached. */
-  readonly broken: boolean;
+  /** Why it ended before its end: the upstream or the client broke off, a limit was reached, or the gateway cut it. */
+  readonly error: "BROKEN_OFF" | CutCode | null;
 }
 
 /**
  * The upstream's answer as the agent may see it. `onEnd` is told once, when the last byte has passed. Throws
  * UPSTREAM_REFUSED for what cannot be searched: partial content, and encodings that the platform does not undo, of
- * bytes or of characters (attacks 41, 42).
+ * bytes or of characters (attacks 41, 42). Throws `Cut` where the call has to end before a byte of a small body went.
  */
 export async function respond(
   upstream: Response,
@@ -29,6 +30,7 @@ export async function respond(
     readonly method: string;
     readonly redactor: Redactor;
     readonly rewrite: Rewrite;
+    readonly open: () => OpenStream;
     readonly waitUntil: (promise: Promise<unknown>) => void;
     readonly onEnd: (passed: Passed) => void;
   },
@@ -53,12 +55,12 @@ export async function respond(
   if (upstream.body === null || method === "HEAD" || status === 204 || status === 304) {
     if (method === "HEAD" && length !== null && encoding === "identity")
       headers.set("content-length", String(length));
-    onEnd({ bytes: 0, broken: false });
+    onEnd({ bytes: 0, error: null });
     return new Response(null, { status, headers });
   }
   if (encoding === "identity" && length !== null && length <= WHOLE_BODY_BYTES) {
-    const body = redactor.whole(new Uint8Array(await arrived(upstream)));
-    onEnd({ bytes: body.byteLength, broken: false });
+    const body = redactor.whole(new Uint8Array(await arrived(upstream, context.open())));
+    onEnd({ bytes: body.byteLength, error: null });
     return new Response(body, { status, headers });
   }
   const expanded = length === null ? MAX_EXPANDED_BYTES : Math.max(MIN_EXPANDED_BYTES, length * MAX_RATIO);
@@ -68,27 +70,33 @@ export async function respond(
       ? new FixedLengthStream(length)
       : new IdentityTransformStream();
   let bytes = 0;
+  const onBytes = (count: number): void => {
+    bytes += count;
+    if (bytes > limit) throw new Error("a compressed body grew beyond its limit");
+  };
+  const stream = context.open();
   const pumped = redactor
-    .pump(upstream.body, writable, releaseMode(contentType), (count) => {
-      bytes += count;
-      if (bytes > limit) throw new Error("a compressed body grew beyond its limit");
-    })
+    .pump(upstream.body, writable, releaseMode(contentType), onBytes, stream)
     .then(
-      () => onEnd({ bytes, broken: false }),
-      () => onEnd({ bytes, broken: true }),
-    );
+      () => null,
+      () => "BROKEN_OFF" as const,
+    )
+    .then((error) => onEnd({ bytes, error: stream.end() ?? error }));
   context.waitUntil(pumped);
   return new Response(readable, { status, headers });
 }
 
-async function arrived(upstream: Response): Promise<ArrayBuffer> {
+async function arrived(upstream: Response, stream: OpenStream): Promise<ArrayBuffer> {
   try {
-    return await upstream.arrayBuffer();
+    return await stream.during(upstream.arrayBuffer());
   } catch (cause) {
+    if (cause instanceof Cut) throw cause;
     throw new Problem("UPSTREAM_FAILED", "The upstream broke off in the middle of its answer.", {
       cause,
       why: "The call may have been carried out: look before you repeat it.",
     });
+  } finally {
+    stream.end();
   }
 }
 

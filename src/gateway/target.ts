@@ -1,5 +1,5 @@
 import { Problem } from "../base/problem.ts";
-import { withoutParameter } from "../credentials/parameters.ts";
+import { overridesMethod } from "./method-override.ts";
 
 /**
  * The request target, parsed once from the bytes the client sent (never through `new URL`, which would resolve dots
@@ -9,15 +9,19 @@ import { withoutParameter } from "../credentials/parameters.ts";
 export interface Target {
   /** `host[:port]` as the client named it, lower case. */
   readonly host: string;
-  /** Canonical path: unreserved characters are never escaped, escapes are in capitals, no dot segments, no `//`. */
+  /**
+   * Canonical path: unreserved characters are never escaped, those that a URL parser escapes always, escapes are in
+   * capitals, no dot segments, no `//`.
+   */
   readonly path: string;
   /** Raw query without `?`. */
   readonly query: string;
   readonly scheme: "http" | "https";
 }
 
-const MAX_TARGET = 16_384;
 const UNRESERVED = /[A-Za-z0-9._~-]/;
+/** What `fetch` would escape in a path (WHATWG URL, path percent-encode set): one spelling, before it is checked. */
+const ESCAPED_BY_FETCH = /["<>^`{}]/g;
 
 function refuse(what: string): never {
   throw new Problem(
@@ -31,7 +35,6 @@ function refuse(what: string): never {
 
 /** Splits a raw absolute URL (`request.url`) and canonicalises its path. Throws PATH_REFUSED (attacks 5, 23–27). */
 export function parseTarget(rawUrl: string): Target {
-  if (rawUrl.length > MAX_TARGET) refuse(`is longer than ${MAX_TARGET} characters`);
   const match = /^(https?):\/\/([^/?#\\@\s]*)([^?#]*)(?:\?([^#]*))?/.exec(rawUrl);
   if (match === null) refuse("is not one of an HTTP request");
   const [, scheme, host, rawPath = "", query = ""] = match;
@@ -78,21 +81,18 @@ function canonicalSegment(segment: string): string {
   if (/%[0-9A-Fa-f]{2}/.test(decoded)) refuse("has a nested percent escape");
   if (decoded.split("/").some((part) => part === "." || part === "..")) refuse("has a dot segment");
   if (decoded.includes("/") && decoded.split("/").includes("")) refuse("has an empty segment (`%2F%2F`)");
-  return segment.replace(/%([0-9A-Fa-f]{2})/g, (escape, hex: string) => {
-    const character = String.fromCharCode(Number.parseInt(hex, 16));
-    return UNRESERVED.test(character) ? character : escape.toUpperCase();
-  });
+  return segment
+    .replace(/%([0-9A-Fa-f]{2})/g, (escape, hex: string) => {
+      const character = String.fromCharCode(Number.parseInt(hex, 16));
+      return UNRESERVED.test(character) ? character : escape.toUpperCase();
+    })
+    .replace(ESCAPED_BY_FETCH, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 }
-
-/** Without one of these no decoding of a query has a `_method` in it. */
-const MAY_OVERRIDE = /method|%/i;
 
 /** Queries pass byte for byte; what cannot stand in one at all, or switches the method, is refused (attack 28). */
 function checkQuery(query: string): string {
   if (query === "") return query;
   if (/[^\x21-\x7e]/.test(query)) refuse("is followed by a query with characters outside printable ASCII");
-  if (MAY_OVERRIDE.test(query) && withoutParameter(query, "_method") !== query) {
-    refuse("is followed by a query that overrides the method");
-  }
+  if (overridesMethod(query)) refuse("is followed by a query that overrides the method");
   return query;
 }

@@ -1,3 +1,4 @@
+import type { CutCode, OpenStream } from "./open-streams.ts";
 import type { Redactor } from "./redact/redactor.ts";
 import type { Passed } from "./respond.ts";
 
@@ -6,8 +7,21 @@ const MAX_MESSAGE_BYTES = 1024 * 1024;
 /** RFC 6455 §7.4.1. */
 const NO_STATUS = 1005;
 const GOING_AWAY = 1001;
+const POLICY = 1008;
 const TOO_BIG = 1009;
 const FAILED = 1011;
+const TRY_AGAIN_LATER = 1013;
+
+/** What both sides are told where the gateway ends their socket. */
+const CUTS: Readonly<Record<CutCode, readonly [code: number, reason: string]>> = {
+  REVOKED_MIDWAY: [POLICY, "the token is not valid any more"],
+  TOKEN_EXPIRED: [POLICY, "the token has expired"],
+  TENANT_FROZEN: [POLICY, "all calls are stopped"],
+  UNAVAILABLE: [TRY_AGAIN_LATER, "the token could not be confirmed"],
+  WEBSOCKET_IDLE: [GOING_AWAY, "nothing was said for too long"],
+  UPSTREAM_IDLE: [GOING_AWAY, "nothing was said for too long"],
+  AGENT_IDLE: [GOING_AWAY, "nothing was said for too long"],
+};
 
 /**
  * Joins an agent to the upstream's WebSocket (`far`), message by message: what the upstream says is redacted, binary or text,
@@ -22,11 +36,12 @@ export function bridge(
   context: {
     readonly redactor: Redactor;
     readonly waitUntil: (promise: Promise<unknown>) => void;
-    /** Bytes of the messages passed to the agent; broken: neither side closed, or a message was refused. */
+    readonly stream: OpenStream;
+    /** Bytes of the messages passed to the agent; error: neither side closed, or a message was refused. */
     readonly onEnd: (passed: Passed) => void;
   },
 ): Response {
-  const { redactor, waitUntil, onEnd } = context;
+  const { redactor, waitUntil, stream, onEnd } = context;
   const pair = new WebSocketPair();
   const [handed, agent] = [pair[0], pair[1]];
   const ended = Promise.withResolvers<void>();
@@ -36,7 +51,7 @@ export function bridge(
   const end = (broken: boolean): void => {
     if (isOver) return;
     isOver = true;
-    onEnd({ bytes, broken });
+    onEnd({ bytes, error: stream.end() ?? (broken ? "BROKEN_OFF" : null) });
     ended.resolve();
   };
   const fail = (code: number, reason: string): void => {
@@ -44,6 +59,7 @@ export function bridge(
     close(far, code === FAILED ? GOING_AWAY : code, reason);
     end(true);
   };
+  stream.onCut(({ code }) => fail(...CUTS[code]));
   for (const socket of [agent, far]) {
     socket.binaryType = "arraybuffer";
     socket.accept();
@@ -51,6 +67,7 @@ export function bridge(
   }
   const pass = (to: WebSocket, data: unknown, redact: (data: string | Uint8Array) => string | Uint8Array) => {
     if (isOver) return;
+    stream.moved(to === agent ? "agent" : "upstream");
     const message = typeof data === "string" ? data : new Uint8Array(data as ArrayBuffer);
     if (sizeOf(message) > MAX_MESSAGE_BYTES) return fail(TOO_BIG, "messages have at most 1 MiB");
     const passed = redact(message);

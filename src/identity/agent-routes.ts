@@ -1,73 +1,140 @@
-import { Hono } from "hono";
-import type { ApiEnv } from "../api/context.ts";
+import { z } from "zod";
+import type { Api } from "../api/context.ts";
+import { declareFor } from "../base/endpoint.ts";
 import { idSchema } from "../base/ids.ts";
 import { pageSchema } from "../base/page.ts";
-import { readQuery } from "../base/query.ts";
-import { check, readJson } from "../base/request.ts";
 import { respondChange } from "../base/respond-change.ts";
 import type { Agent, AgentKey } from "./agents.ts";
+import {
+  agentCreatedSchema,
+  agentKeyCreatedSchema,
+  agentListSchema,
+  agentSchema,
+  agentWithKeysSchema,
+} from "./responses.ts";
 import { agentCreateSchema, agentPatchSchema, emptySchema } from "./schemas.ts";
 
-const agentIdSchema = idSchema("agent");
-const keyIdSchema = idSchema("agentKey");
-const listSchema = pageSchema.strict();
+const endpoint = declareFor<Api>();
+const tag = "Agents";
+const READERS = ["admin", "editor", "viewer", "auditor"] as const;
+const agentParams = z.strictObject({ id: idSchema("agent") });
 
 /** `/v1/agents`: admins manage agents and their keys, every member sees them. */
-export function agentRoutes(): Hono<ApiEnv> {
-  const routes = new Hono<ApiEnv>();
+export const agentEndpoints = [
+  endpoint({
+    method: "POST",
+    path: "/v1/agents",
+    operationId: "createAgent",
+    tag,
+    summary: "Make an agent and its first key",
+    access: { roles: ["admin"] },
+    body: agentCreateSchema,
+    responses: { 201: agentCreatedSchema },
+    change: true,
+    handler: async ({ caller, body: input, c }) => {
+      const { agent, keyId, apiKey, change } = await c.get("services").agents.create(caller, input);
+      const body = { ...render(agent), key_id: keyId, api_key: apiKey.reveal() };
+      return respondChange(c, body, change, 201);
+    },
+  }),
 
-  routes.post("/", async (c) => {
-    const caller = await c.get("auth").member("admin");
-    const input = await readJson(c.req.raw, agentCreateSchema);
-    const { agent, keyId, apiKey, change } = await c.get("services").agents.create(caller, input);
-    return respondChange(c, { ...render(agent), key_id: keyId, api_key: apiKey.reveal() }, change, 201);
-  });
+  endpoint({
+    method: "GET",
+    path: "/v1/agents",
+    operationId: "listAgents",
+    tag,
+    summary: "All agents",
+    access: { roles: READERS },
+    query: pageSchema.strict(),
+    responses: { 200: agentListSchema },
+    handler: async ({ caller, query, c }) => {
+      const { agents, nextCursor } = await c.get("services").agents.list(caller.tenantId, query);
+      return c.json({ agents: agents.map(render), next_cursor: nextCursor });
+    },
+  }),
 
-  routes.get("/", async (c) => {
-    const caller = await c.get("auth").member("admin", "editor", "viewer", "auditor");
-    const page = readQuery(c.req.raw, listSchema);
-    const { agents, nextCursor } = await c.get("services").agents.list(caller.tenantId, page);
-    return c.json({ agents: agents.map(render), next_cursor: nextCursor });
-  });
+  endpoint({
+    method: "GET",
+    path: "/v1/agents/{id}",
+    operationId: "getAgent",
+    tag,
+    summary: "One agent with its keys",
+    access: { roles: READERS },
+    params: agentParams,
+    responses: { 200: agentWithKeysSchema },
+    errors: ["NOT_FOUND"],
+    handler: async ({ caller, params, c }) => {
+      const { agent, keys } = await c.get("services").agents.get(caller.tenantId, params.id);
+      return c.json({ ...render(agent), keys: keys.map(renderKey) });
+    },
+  }),
 
-  routes.get("/:id", async (c) => {
-    const caller = await c.get("auth").member("admin", "editor", "viewer", "auditor");
-    const agentId = check(agentIdSchema, c.req.param("id"));
-    const { agent, keys } = await c.get("services").agents.get(caller.tenantId, agentId);
-    return c.json({ ...render(agent), keys: keys.map(renderKey) });
-  });
+  endpoint({
+    method: "PATCH",
+    path: "/v1/agents/{id}",
+    operationId: "updateAgent",
+    tag,
+    summary: "Change, disable or enable an agent",
+    access: { roles: ["admin"] },
+    params: agentParams,
+    body: agentPatchSchema,
+    responses: { 200: agentSchema },
+    errors: ["NOT_FOUND"],
+    change: true,
+    handler: async ({ caller, params, body, c }) => {
+      const { agent, change } = await c.get("services").agents.update(caller, params.id, body);
+      return respondChange(c, render(agent), change);
+    },
+  }),
 
-  routes.patch("/:id", async (c) => {
-    const caller = await c.get("auth").member("admin");
-    const agentId = check(agentIdSchema, c.req.param("id"));
-    const patch = await readJson(c.req.raw, agentPatchSchema);
-    const { agent, change } = await c.get("services").agents.update(caller, agentId, patch);
-    return respondChange(c, render(agent), change);
-  });
+  endpoint({
+    method: "DELETE",
+    path: "/v1/agents/{id}",
+    operationId: "deleteAgent",
+    tag,
+    summary: "Delete an agent, its keys and its tokens",
+    access: { roles: ["admin"] },
+    params: agentParams,
+    responses: { 204: null },
+    errors: ["NOT_FOUND"],
+    change: true,
+    handler: async ({ caller, params, c }) =>
+      respondChange(c, null, await c.get("services").agents.delete(caller, params.id)),
+  }),
 
-  routes.delete("/:id", async (c) => {
-    const caller = await c.get("auth").member("admin");
-    const agentId = check(agentIdSchema, c.req.param("id"));
-    return respondChange(c, null, await c.get("services").agents.delete(caller, agentId));
-  });
+  endpoint({
+    method: "POST",
+    path: "/v1/agents/{id}/keys",
+    operationId: "createAgentKey",
+    tag,
+    summary: "Add a key, to rotate",
+    access: { roles: ["admin"] },
+    params: agentParams,
+    body: emptySchema,
+    responses: { 201: agentKeyCreatedSchema },
+    errors: ["NOT_FOUND", "CONFLICT"],
+    change: true,
+    handler: async ({ caller, params, c }) => {
+      const { keyId, apiKey, change } = await c.get("services").agents.addKey(caller, params.id);
+      return respondChange(c, { id: keyId, agent_id: params.id, api_key: apiKey.reveal() }, change, 201);
+    },
+  }),
 
-  routes.post("/:id/keys", async (c) => {
-    const caller = await c.get("auth").member("admin");
-    const agentId = check(agentIdSchema, c.req.param("id"));
-    await readJson(c.req.raw, emptySchema);
-    const { keyId, apiKey, change } = await c.get("services").agents.addKey(caller, agentId);
-    return respondChange(c, { id: keyId, agent_id: agentId, api_key: apiKey.reveal() }, change, 201);
-  });
-
-  routes.delete("/:id/keys/:key_id", async (c) => {
-    const caller = await c.get("auth").member("admin");
-    const agentId = check(agentIdSchema, c.req.param("id"));
-    const keyId = check(keyIdSchema, c.req.param("key_id"));
-    return respondChange(c, null, await c.get("services").agents.removeKey(caller, agentId, keyId));
-  });
-
-  return routes;
-}
+  endpoint({
+    method: "DELETE",
+    path: "/v1/agents/{id}/keys/{key_id}",
+    operationId: "deleteAgentKey",
+    tag,
+    summary: "Remove a key",
+    access: { roles: ["admin"] },
+    params: agentParams.extend({ key_id: idSchema("agentKey") }),
+    responses: { 204: null },
+    errors: ["NOT_FOUND"],
+    change: true,
+    handler: async ({ caller, params, c }) =>
+      respondChange(c, null, await c.get("services").agents.removeKey(caller, params.id, params.key_id)),
+  }),
+];
 
 function render(agent: Agent) {
   return {

@@ -4,6 +4,7 @@ import type { AuditEvent } from "../audit/event.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Database, Statement } from "../base/database.ts";
 import { idSchema, newId, type AgentId, type AgentKeyId, type TenantId } from "../base/ids.ts";
+import { jurisdictionOf } from "../base/jurisdiction.ts";
 import { decodeCursor, encodeCursor, type Page } from "../base/page.ts";
 import { Problem } from "../base/problem.ts";
 import type { Redacted } from "../base/redacted.ts";
@@ -75,7 +76,10 @@ export class Agents {
   /** Null for a key that is malformed, unknown or removed, and for one whose agent is disabled or deleted. */
   async authenticate(key: string): Promise<AgentKeyHolder | null> {
     if (!isCredential("vka", key)) return null;
+    const jurisdiction = jurisdictionOf(key);
+    if (!this.#db.jurisdictions.includes(jurisdiction)) return null;
     const rows = await this.#db
+      .acrossTenants("whose key it is, by its digest", jurisdiction)
       .select({
         tenantId: agentKeys.tenantId,
         agentId: agentKeys.agentId,
@@ -83,7 +87,7 @@ export class Agents {
         ipAllowlist: agents.ipAllowlist,
       })
       .from(agentKeys)
-      .innerJoin(agents, eq(agents.id, agentKeys.agentId))
+      .innerJoin(agents, and(eq(agents.id, agentKeys.agentId), eq(agents.tenantId, agentKeys.tenantId)))
       .where(
         and(
           eq(agentKeys.digest, credentialDigest(this.#pepper, key)),
@@ -97,13 +101,16 @@ export class Agents {
 
   /** Null where there is none, or no longer. */
   async find(tenantId: TenantId, agentId: AgentId): Promise<Agent | null> {
-    const rows = await this.#db.select().from(agents).where(isLiveAgent(tenantId, agentId));
+    const rows = await this.#db.of(tenantId).select().from(agents).where(isLiveAgent(agentId));
     return rows[0] === undefined ? null : fromRow(rows[0]);
   }
 
   /** An agent and its live keys. Throws NOT_FOUND. */
   async get(tenantId: TenantId, agentId: AgentId): Promise<{ agent: Agent; keys: readonly AgentKey[] }> {
-    const [agent, keys] = await Promise.all([this.#must(tenantId, agentId), this.#liveKeys(agentId)]);
+    const [agent, keys] = await Promise.all([
+      this.#must(tenantId, agentId),
+      this.#liveKeys(tenantId, agentId),
+    ]);
     return { agent, keys };
   }
 
@@ -113,15 +120,10 @@ export class Agents {
   ): Promise<{ agents: readonly Agent[]; nextCursor: string | null }> {
     const after = page.cursor === undefined ? null : decodeCursor(page.cursor, cursorSchema)[0];
     const rows = await this.#db
+      .of(tenantId)
       .select()
       .from(agents)
-      .where(
-        and(
-          eq(agents.tenantId, tenantId),
-          isNull(agents.deletedAt),
-          after === null ? undefined : gt(agents.id, after),
-        ),
-      )
+      .where(and(isNull(agents.deletedAt), after === null ? undefined : gt(agents.id, after)))
       .orderBy(asc(agents.id))
       .limit(page.limit + 1);
     const shown = rows.slice(0, page.limit).map(fromRow);
@@ -131,9 +133,10 @@ export class Agents {
 
   async count(tenantId: TenantId): Promise<number> {
     const rows = await this.#db
+      .of(tenantId)
       .select({ count: count() })
       .from(agents)
-      .where(and(eq(agents.tenantId, tenantId), isNull(agents.deletedAt)));
+      .where(isNull(agents.deletedAt));
     return rows[0]?.count ?? 0;
   }
 
@@ -153,7 +156,7 @@ export class Agents {
     const key = this.#newKey(caller.tenantId, agent.id, now);
     const { disabled: _, ...columns } = agent;
     const change = await this.#changes.apply(caller.tenantId, {
-      statements: [this.#db.insert(agents).values({ ...columns, tenantId: caller.tenantId }), key.statement],
+      statements: [this.#db.of(caller.tenantId).insert(agents).values(columns), key.statement],
       events: [agentEvent(caller, now, "agent.created", agent.id, { ...input, key_id: key.keyId })],
     });
     return { agent, keyId: key.keyId, apiKey: key.apiKey, change };
@@ -182,6 +185,7 @@ export class Agents {
     const change = await this.#changes.apply(caller.tenantId, {
       statements: [
         this.#db
+          .of(caller.tenantId)
           .update(agents)
           .set({
             ...(patch.name === undefined ? {} : { name: patch.name }),
@@ -197,7 +201,7 @@ export class Agents {
             // Strictly later: a token is issued only to an agent that is as it was when its bounds were read.
             updatedAt: sql`max(${now}, ${agents.updatedAt} + 1)`,
           })
-          .where(isLiveAgent(caller.tenantId, agentId)),
+          .where(isLiveAgent(agentId)),
       ],
       events: [
         agentEvent(caller, now, disables ? "agent.disabled" : "agent.updated", agentId, {
@@ -214,13 +218,11 @@ export class Agents {
   async delete(caller: MemberCaller, agentId: AgentId): Promise<ChangeResult> {
     const agent = await this.#must(caller.tenantId, agentId);
     const now = this.#clock();
+    const db = this.#db.of(caller.tenantId);
     return this.#changes.apply(caller.tenantId, {
       statements: [
-        this.#db
-          .update(agents)
-          .set({ deletedAt: now, updatedAt: now })
-          .where(isLiveAgent(caller.tenantId, agentId)),
-        this.#db
+        db.update(agents).set({ deletedAt: now, updatedAt: now }).where(isLiveAgent(agentId)),
+        db
           .update(agentKeys)
           .set({ revokedAt: now })
           .where(and(eq(agentKeys.agentId, agentId), isNull(agentKeys.revokedAt))),
@@ -254,6 +256,7 @@ export class Agents {
     return this.#changes.apply(caller.tenantId, {
       statements: [
         this.#db
+          .of(caller.tenantId)
           .update(agentKeys)
           .set({ revokedAt: now })
           .where(and(eq(agentKeys.id, keyId), eq(agentKeys.agentId, agentId), isNull(agentKeys.revokedAt))),
@@ -268,8 +271,9 @@ export class Agents {
     return agent;
   }
 
-  #liveKeys(agentId: AgentId): Promise<AgentKey[]> {
+  #liveKeys(tenantId: TenantId, agentId: AgentId): Promise<AgentKey[]> {
     return this.#db
+      .of(tenantId)
       .select({ id: agentKeys.id, createdAt: agentKeys.createdAt })
       .from(agentKeys)
       .where(and(eq(agentKeys.agentId, agentId), isNull(agentKeys.revokedAt)))
@@ -282,17 +286,18 @@ export class Agents {
     now: number,
   ): Omit<NewAgentKey, "change"> & { statement: Statement } {
     const keyId = newId("agentKey");
-    const apiKey = newCredential("vka");
+    const apiKey = newCredential("vka", jurisdictionOf(tenantId));
     const digest = credentialDigest(this.#pepper, apiKey);
     const statement = this.#db
+      .of(tenantId)
       .insert(agentKeys)
-      .values({ id: keyId, tenantId, agentId, digest, createdAt: now });
+      .values({ id: keyId, agentId, digest, createdAt: now });
     return { keyId, apiKey, statement };
   }
 }
 
-function isLiveAgent(tenantId: TenantId, agentId: AgentId) {
-  return and(eq(agents.tenantId, tenantId), eq(agents.id, agentId), isNull(agents.deletedAt));
+function isLiveAgent(agentId: AgentId) {
+  return and(eq(agents.id, agentId), isNull(agents.deletedAt));
 }
 
 function fromRow(row: typeof agents.$inferSelect): Agent {

@@ -1,4 +1,4 @@
-import type { AgentId, AgentKeyId, MemberId, TenantId } from "../base/ids.ts";
+import type { AgentId, AgentKeyId, MemberId, SessionId, TenantId } from "../base/ids.ts";
 import type { RequestInfo } from "../base/request.ts";
 import type { Grant } from "../tokens/grant.ts";
 
@@ -11,12 +11,25 @@ interface CallerBase {
   readonly request: RequestInfo;
 }
 
+/** `id_token` and `cloudflare_access`: the token itself came with the request, there is no session. */
+export type SignInMethod = "oidc" | "passkey" | "id_token" | "cloudflare_access";
+
+/** How a person showed who they are. */
+export interface SignIn {
+  readonly method: SignInMethod;
+  /** When they last did, in milliseconds since 1970; null where the identity provider does not tell. */
+  readonly authenticatedAt: number | null;
+  readonly sessionId: SessionId | null;
+}
+
 export interface MemberCaller extends CallerBase {
   readonly kind: "member";
   readonly memberId: MemberId;
   readonly name: string;
   readonly role: Role;
   readonly script: boolean;
+  /** Left out for who came with a credential, `vkm_…`: that is no sign-in. */
+  readonly signIn?: SignIn;
 }
 
 export interface AgentCaller extends CallerBase {

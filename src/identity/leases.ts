@@ -1,6 +1,6 @@
 import { BoundedCache } from "../base/cache.ts";
 import type { Clock } from "../base/clock.ts";
-import type { TenantId } from "../base/ids.ts";
+import type { AgentId, TenantId, TokenId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import type { Watermark } from "./changes.ts";
 
@@ -21,6 +21,29 @@ export interface GateLease {
   readonly frozen: boolean;
   /** `kind:key` → the epoch below which grants are refused. */
   readonly watermarks: Readonly<Record<string, number>>;
+  /** Tokens revoked one by one within the last minute: what open streams look for. Calls ask the token's own object. */
+  readonly revoked: readonly TokenId[];
+  /**
+   * By id (or `*`: every one) the agents of which more were revoked than are named: their tokens issued until then
+   * (milliseconds since 1970) count as revoked.
+   */
+  readonly revokedUntil: Readonly<Record<string, number>>;
+}
+
+/** What the gate is told of a token that was revoked by itself. */
+export interface RevokedToken {
+  readonly tokenId: TokenId;
+  readonly agentId: AgentId;
+  /** Milliseconds since 1970. */
+  readonly issuedAt: number;
+}
+
+/** From when a committed change holds everywhere. */
+export interface Committed {
+  /** On the gate's clock. */
+  readonly effectiveAt: number;
+  /** From the moment of the answer: what an isolate can rely on whose clock is another. */
+  readonly effectiveInMs: number;
 }
 
 /** The tenant's gate as others call it (durable-objects/tenant-gate.ts). */
@@ -29,8 +52,14 @@ export interface GateObject {
   /** From its answer on no lease is given until the change is committed or aborted. */
   prepare(tenantId: TenantId, changeId: string, change: GateChange): Promise<void>;
   /** Idempotent. */
-  commit(changeId: string, change: GateChange, epoch: number): Promise<{ readonly effectiveAt: number }>;
+  commit(changeId: string, change: GateChange, epoch: number): Promise<Committed>;
   abort(changeId: string): Promise<void>;
+}
+
+/** The part of the gate that is told of single tokens: no change, and no new epoch. */
+export interface RevocationGate {
+  /** Every lease given within the minute after this names the token. Idempotent. */
+  noteRevoked(token: RevokedToken): Promise<void>;
 }
 
 export interface Lease extends GateLease {
@@ -41,6 +70,7 @@ export interface Lease extends GateLease {
 const ASK_TIMEOUT_MS = 4_000;
 /** An ask belongs to one request and may die with it: nobody else waits longer than this for it. */
 const SHARED_WAIT_MS = 1_500;
+const AGAIN_MS = 250;
 
 /**
  * The isolate's leases. A lease is good for `LEASE_MS` from before it was asked for, and renewed in the background
@@ -49,6 +79,8 @@ const SHARED_WAIT_MS = 1_500;
 export class Leases {
   readonly #held = new BoundedCache<TenantId, Lease>(10_000);
   readonly #asking = new Map<TenantId, { readonly askedAt: number; readonly answer: Promise<Lease> }>();
+  /** When an open stream last asked for each tenant: where that failed, the next one asks a little later. */
+  readonly #triedAt = new BoundedCache<TenantId, number>(10_000);
   readonly #gate: (tenantId: TenantId) => Pick<GateObject, "lease">;
   readonly #clock: Clock;
 
@@ -89,9 +121,42 @@ export class Leases {
       if (lease === null) break;
       if (this.#isGood(lease)) return lease;
     }
+    // Nobody decides on the last lease and charges beside asking, while asking leads nowhere: that would burn uses.
+    const held = this.#held.get(tenantId);
+    if (held !== undefined && !this.#isGood(held)) this.#held.delete(tenantId);
     throw new Problem("UNAVAILABLE", "The tenant's configuration cannot be confirmed right now. Try again.", {
       headers: { "retry-after": "1" },
     });
+  }
+
+  /**
+   * What an open stream is held against: a lease that was asked for less than half its life ago, the one at hand or
+   * the next one, by `until` (on the clock). Null: none was to be had. However many streams ask, the gate is read
+   * once per half of a lease's life.
+   */
+  async renewed(
+    tenantId: TenantId,
+    until: number,
+    waitUntil: (promise: Promise<unknown>) => void,
+  ): Promise<Lease | null> {
+    for (;;) {
+      const held = this.#held.get(tenantId);
+      const now = this.#clock();
+      if (held !== undefined && now >= held.askedAt && now - held.askedAt < LEASE_MS / 2) return held;
+      if (now >= until) return null;
+      const patience = this.#patience(tenantId);
+      const shared = patience > 0 ? this.#asking.get(tenantId) : undefined;
+      if (shared === undefined && Math.abs(now - (this.#triedAt.get(tenantId) ?? 0)) < AGAIN_MS) {
+        await scheduler.wait(AGAIN_MS);
+        continue;
+      }
+      if (shared === undefined) this.#triedAt.set(tenantId, now);
+      const lease = await answerWithin(
+        Math.min(until - now, shared === undefined ? ASK_TIMEOUT_MS : patience),
+        shared?.answer ?? this.#fly(tenantId, waitUntil),
+      );
+      if (lease !== null && this.#isGood(lease)) return lease;
+    }
   }
 
   /** How long to wait for the ask under way, in ms; 0: there is none, or it is taken for dead. */

@@ -5,6 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Database } from "../base/database.ts";
 import { newId, type MemberId, type TenantId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
+import { jurisdictionOf } from "../base/jurisdiction.ts";
 import type { Redacted } from "../base/redacted.ts";
 import type { RequestInfo } from "../base/request.ts";
 import type { Role } from "./caller.ts";
@@ -58,7 +59,10 @@ export class Members {
   /** Null for a credential that is malformed, unknown or revoked. */
   async authenticate(credential: string): Promise<Member | null> {
     if (!isCredential("vkm", credential)) return null;
+    const jurisdiction = jurisdictionOf(credential);
+    if (!this.#db.jurisdictions.includes(jurisdiction)) return null;
     const rows = await this.#db
+      .acrossTenants("whose credential it is, by its digest", jurisdiction)
       .select({
         tenantId: members.tenantId,
         memberId: members.id,
@@ -104,21 +108,21 @@ export class Members {
       }),
     ];
     try {
-      await this.#db.batch([
-        this.#db.insert(bootstraps).values({ id: MARKER_ID, tenantId, createdAt: now }),
-        this.#db
+      const db = this.#db.of(tenantId);
+      await db.batch([
+        db.insert(bootstraps).values({ id: MARKER_ID, createdAt: now }),
+        db
           .insert(tenants)
           .values({ id: tenantId, name: tenantName, epoch: 1, settings: { reveal: "deny" }, createdAt: now }),
-        this.#db.insert(members).values({
+        db.insert(members).values({
           id: memberId,
-          tenantId,
           name: "admin",
           role: "admin",
           script: true,
           digest: credentialDigest(this.#pepper, adminToken),
           createdAt: now,
         }),
-        this.#db.insert(auditOutbox).values(events.map((event) => ({ tenantId, event }))),
+        db.insert(auditOutbox).values(events.map((event) => ({ event }))),
       ]);
     } catch (error) {
       if (await this.#isBootstrapped()) throw spent();
@@ -129,7 +133,8 @@ export class Members {
   }
 
   async #isBootstrapped(): Promise<boolean> {
-    const rows = await this.#db.select({ id: bootstraps.id }).from(bootstraps);
+    const db = this.#db.acrossTenants("whether this deployment has its first tenant");
+    const rows = await db.select({ id: bootstraps.id }).from(bootstraps);
     return rows.length > 0;
   }
 }

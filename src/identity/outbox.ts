@@ -33,7 +33,7 @@ export async function flushOutbox(
     const events = rows.map((row) => JSON.parse(row.event) as AuditEvent);
     const answer = await audit.append(tenantId, events, { redelivery: true });
     if (answer.ok) {
-      await remove(db, rows, events);
+      await remove(db, tenantId, rows, events);
     } else {
       failures++;
       atOnce = Math.ceil(rows.length / 2);
@@ -44,8 +44,9 @@ export async function flushOutbox(
 // Both in SQL of their own: windows and JSON tables are beyond drizzle's builder.
 
 async function oldest(db: Database, tenantId: TenantId, atOnce: number): Promise<readonly Row[]> {
-  const { results } = await db.$client
-    .prepare(
+  const { results } = await db
+    .of(tenantId)
+    .$client.prepare(
       `with waiting as (
          select seq, event, octet_length(event) as size from audit_outbox where tenant_id = ?1 order by seq limit ?2
        ), counted as (
@@ -59,12 +60,18 @@ async function oldest(db: Database, tenantId: TenantId, atOnce: number): Promise
 }
 
 /** By their ids as well: a sequence number whose row was removed meanwhile may have been given to another event. */
-async function remove(db: Database, rows: readonly Row[], events: readonly AuditEvent[]): Promise<void> {
-  await db.$client
-    .prepare(
-      `delete from audit_outbox where seq in (select value from json_each(?1))
-       and event ->> '$.id' in (select value from json_each(?2))`,
+async function remove(
+  db: Database,
+  tenantId: TenantId,
+  rows: readonly Row[],
+  events: readonly AuditEvent[],
+): Promise<void> {
+  await db
+    .of(tenantId)
+    .$client.prepare(
+      `delete from audit_outbox where tenant_id = ?1 and seq in (select value from json_each(?2))
+       and event ->> '$.id' in (select value from json_each(?3))`,
     )
-    .bind(JSON.stringify(rows.map(({ seq }) => seq)), JSON.stringify(events.map(({ id }) => id)))
+    .bind(tenantId, JSON.stringify(rows.map(({ seq }) => seq)), JSON.stringify(events.map(({ id }) => id)))
     .run();
 }

@@ -1,9 +1,10 @@
-import { and, eq, lt, sql } from "drizzle-orm";
+import { lt, sql } from "drizzle-orm";
 import type { AuditLog } from "../audit/audit.ts";
 import { fitForOutbox } from "../audit/clean.ts";
 import { auditOutbox } from "../audit/tables.ts";
 import type { Database } from "../base/database.ts";
 import { newId, type TenantId } from "../base/ids.ts";
+import type { Jurisdiction } from "../base/jurisdiction.ts";
 import { Problem } from "../base/problem.ts";
 import type { Change, ChangeResult, TenantChanges } from "./changes.ts";
 import type { GateChange, GateObject } from "./leases.ts";
@@ -72,27 +73,27 @@ export class GatedChanges implements TenantChanges {
         this.#waitUntil(this.#ask(tenantId, (gate) => gate.abort(changeId)).catch(() => undefined));
       throw error;
     }
-    const { effectiveAt } = await this.#ask(tenantId, (gate) => gate.commit(changeId, gateChange, epoch));
+    const { effectiveInMs } = await this.#ask(tenantId, (gate) => gate.commit(changeId, gateChange, epoch));
     this.#waitUntil(this.flush(tenantId));
-    return { epoch, effectiveAt };
+    // On this clock, by which the answer waits: the gate's may be another.
+    return { epoch, effectiveAt: Date.now() + effectiveInMs };
   }
 
   async #write(tenantId: TenantId, changeId: string, change: Change): Promise<number> {
-    const step = this.#db
+    const db = this.#db.of(tenantId);
+    const step = db
       .update(tenants)
       .set({ epoch: sql`${tenants.epoch} + 1` })
-      .where(sql`${tenants.id} = ${tenantId}`)
       .returning({ epoch: tenants.epoch });
-    const landed = this.#db.insert(gateChanges).values({
+    const landed = db.insert(gateChanges).values({
       id: changeId,
-      tenantId,
       epoch: sql`coalesce((select ${tenants.epoch} from ${tenants} where ${tenants.id} = ${tenantId}), 0)`,
       at: Date.now(),
     });
     const events = change.events.map((event) =>
-      this.#db.insert(auditOutbox).values({ tenantId, event: fitForOutbox(event) }),
+      db.insert(auditOutbox).values({ event: fitForOutbox(event) }),
     );
-    const results: unknown[] = await this.#db.batch([step, landed, ...change.statements, ...events]);
+    const results: unknown[] = await db.batch([step, landed, ...change.statements, ...events]);
     const rows = results[0] as { epoch: number }[];
     const epoch = rows[0]?.epoch;
     if (epoch === undefined) throw new Problem("NOT_FOUND", "There is no such tenant.");
@@ -118,10 +119,12 @@ export class GatedChanges implements TenantChanges {
 
   /**
    * Clears away what says that a change landed `before` (milliseconds since 1970), for tenants whose gate has settled
-   * what it had open: asked for a lease, it looks. Bounded; what is left is taken up the next time.
+   * what it had open: asked for a lease, it looks. Of one jurisdiction's tenants, or of those that have none. Bounded;
+   * what is left is taken up the next time.
    */
-  async forgetSettled(before: number): Promise<void> {
+  async forgetSettled(before: number, jurisdiction: Jurisdiction | null = null): Promise<void> {
     const old = await this.#db
+      .acrossTenants("changes that landed long ago", jurisdiction)
       .selectDistinct({ tenantId: gateChanges.tenantId })
       .from(gateChanges)
       .where(lt(gateChanges.at, before))
@@ -129,9 +132,7 @@ export class GatedChanges implements TenantChanges {
     for (const { tenantId } of old) {
       try {
         await this.#gate(tenantId).lease(tenantId);
-        await this.#db
-          .delete(gateChanges)
-          .where(and(eq(gateChanges.tenantId, tenantId), lt(gateChanges.at, before)));
+        await this.#db.of(tenantId).delete(gateChanges).where(lt(gateChanges.at, before));
       } catch {
         console.error(
           JSON.stringify({ at: "gate-changes.forget", tenant: tenantId, error: "kept for the next sweep" }),

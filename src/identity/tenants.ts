@@ -1,7 +1,8 @@
-import { eq, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import type { Clock } from "../base/clock.ts";
 import type { Database } from "../base/database.ts";
 import type { TenantId } from "../base/ids.ts";
+import { type Jurisdiction, jurisdictionOf } from "../base/jurisdiction.ts";
 import { Problem } from "../base/problem.ts";
 import type { MemberCaller } from "./caller.ts";
 import type { ChangeResult, TenantChanges } from "./changes.ts";
@@ -12,6 +13,8 @@ import { tenants } from "./tables.ts";
 export interface Tenant {
   readonly id: TenantId;
   readonly name: string;
+  /** Where its data stay; null: anywhere. Settled with its creation. */
+  readonly jurisdiction: Jurisdiction | null;
   readonly epoch: number;
   readonly settings: TenantSettings;
   /** Milliseconds since 1970. */
@@ -32,9 +35,9 @@ export class Tenants {
 
   /** Throws NOT_FOUND. */
   async get(tenantId: TenantId): Promise<Tenant> {
-    const rows = await this.#db.select().from(tenants).where(eq(tenants.id, tenantId));
-    if (rows[0] === undefined) throw new Problem("NOT_FOUND", "There is no such tenant.");
-    return rows[0];
+    const [row] = await this.#db.of(tenantId).select().from(tenants);
+    if (row === undefined) throw new Problem("NOT_FOUND", "There is no such tenant.");
+    return { ...row, jurisdiction: jurisdictionOf(row.id) };
   }
 
   /** Settings that the patch does not name stay. */
@@ -43,9 +46,9 @@ export class Tenants {
     const change = await this.#changes.apply(tenantId, {
       statements: [
         this.#db
+          .of(tenantId)
           .update(tenants)
-          .set({ settings: sql`json_patch(${tenants.settings}, ${JSON.stringify(patch)})` })
-          .where(eq(tenants.id, tenantId)),
+          .set({ settings: sql`json_patch(${tenants.settings}, ${JSON.stringify(patch)})` }),
       ],
       events: [
         eventBy(caller, this.#clock(), {

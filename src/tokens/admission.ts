@@ -1,34 +1,26 @@
-import { and, eq } from "drizzle-orm";
+import { eq } from "drizzle-orm";
 import { BoundedCache } from "../base/cache.ts";
 import type { Clock } from "../base/clock.ts";
+import { databaseAway } from "../base/database-away.ts";
 import type { Database } from "../base/database.ts";
 import type { TokenId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
+import { SingleFlight } from "../base/single-flight.ts";
 import type { CallOutcome, ChargeRequest, ChargeVerdict, EventDraft, TokenObject } from "./charge.ts";
 import type { Grant } from "./grant.ts";
+import { Outcomes, type WaitingOutcomes } from "./outcomes.ts";
 import { tokens } from "./tables.ts";
 import type { TokenClaims, TokenSigner } from "./token.ts";
 
 const CHARGE_ATTEMPTS = 3;
 const CHARGE_WITHIN_MS = 3_000;
-/** Outcomes of an isolate's calls are told together. */
-const OUTCOMES_EVERY_MS = 200;
-/** After this the request that was to tell them is taken for dead. */
-const TELLER_LOST_MS = 1_000;
-/** So many are told at once. */
-const MAX_OUTCOMES = 500;
-
-interface WaitingOutcomes {
-  readonly openedAt: number;
-  readonly outcomes: CallOutcome[];
-}
-
 /** `work`, or a rejection where it takes longer than `milliseconds`. */
 export type TimeLimit = <T>(milliseconds: number, work: Promise<T>) => Promise<T>;
 
 /** What an isolate remembers of tokens. Grants are immutable, so a cached one is never stale. */
 export class TokenMemory {
   readonly grants = new BoundedCache<TokenId, Grant>(10_000);
+  readonly lookups = new SingleFlight<Grant | null>();
   readonly objectIds = new BoundedCache<TokenId, DurableObjectId>(10_000);
   readonly outcomes = new BoundedCache<TokenId, WaitingOutcomes>(10_000);
 }
@@ -41,6 +33,7 @@ export class Admission {
   readonly #object: (tokenId: TokenId) => TokenObject;
   readonly #clock: Clock;
   readonly #waitUntil: (promise: Promise<unknown>) => void;
+  readonly #outcomes: Outcomes;
 
   constructor(dependencies: {
     db: Database;
@@ -56,6 +49,12 @@ export class Admission {
     this.#object = dependencies.object;
     this.#clock = dependencies.clock;
     this.#waitUntil = dependencies.waitUntil;
+    this.#outcomes = new Outcomes({
+      memory: dependencies.memory.outcomes,
+      send: (tokenId, outcomes) => dependencies.object(tokenId).settle(outcomes),
+      clock: dependencies.clock,
+      waitUntil: dependencies.waitUntil,
+    });
   }
 
   /** Signed here and not expired? No I/O. */
@@ -63,15 +62,23 @@ export class Admission {
     return this.#signer.verify(token, this.#clock);
   }
 
-  /** What a verified token grants; null if the index does not know it, or knows that it is revoked. */
-  async grant({ tokenId, tenantId }: TokenClaims): Promise<Grant | null> {
-    const cached = this.#memory.grants.get(tokenId);
+  /**
+   * What a verified token grants; null if the index does not know it, or knows that it is revoked. Throws UNAVAILABLE
+   * where the index does not answer within 5 s.
+   */
+  async grant(claims: TokenClaims): Promise<Grant | null> {
+    const cached = this.#memory.grants.get(claims.tokenId);
     if (cached !== undefined) return cached;
-    const [row] = await this.#db
-      .select()
-      .from(tokens)
-      .where(and(eq(tokens.tenantId, tenantId), eq(tokens.id, tokenId)))
-      .limit(1);
+    try {
+      const look = () => this.#lookUp(claims).catch((error: unknown) => Promise.reject(databaseAway(error)));
+      return await this.#memory.lookups.run(claims.tokenId, look, this.#waitUntil);
+    } catch (error) {
+      throw databaseAway(error);
+    }
+  }
+
+  async #lookUp({ tokenId, tenantId }: TokenClaims): Promise<Grant | null> {
+    const [row] = await this.#db.of(tenantId).select().from(tokens).where(eq(tokens.id, tokenId)).limit(1);
     if (row === undefined || row.revokedAt !== null) return null;
     const { id, revokedAt: _revokedAt, closedAt: _closedAt, ...grant } = row;
     const granted: Grant = { tokenId: id, ...grant };
@@ -90,26 +97,52 @@ export class Admission {
       readonly epoch: number;
       readonly ip: string | null;
       readonly event: EventDraft;
+      /** Of a call through a connection, which ends with `settle`. */
+      readonly concurrency?: NonNullable<ChargeRequest["concurrency"]>;
     },
     limit: TimeLimit = within,
   ): Promise<ChargeVerdict> {
     const { tokenId, tenantId, ipAllowlist, maxUses, rate, expiresAt } = grant;
-    const request: ChargeRequest = { ...call, tokenId, tenantId, ipAllowlist, maxUses, rate, expiresAt };
+    const carried = this.#outcomes.carry(tokenId);
+    const { outcomes } = carried;
+    const request: ChargeRequest = {
+      ...call,
+      tokenId,
+      tenantId,
+      ipAllowlist,
+      maxUses,
+      rate,
+      expiresAt,
+      outcomes,
+    };
     const deadline = this.#clock() + CHARGE_WITHIN_MS;
     for (let attempt = 1; attempt <= CHARGE_ATTEMPTS && this.#clock() < deadline; attempt++) {
       try {
-        return await limit(CHARGE_WITHIN_MS, this.#object(tokenId).charge(request));
+        const verdict = await limit(CHARGE_WITHIN_MS, this.#object(tokenId).charge(request));
+        carried.delivered();
+        return verdict;
       } catch (error) {
         if (typeof error === "object" && error !== null && "overloaded" in error && error.overloaded === true)
           break;
       }
     }
+    carried.lost();
     throw unrecorded();
   }
 
-  /** Whether the token's own object still honours it: revoked ones are told nothing else (attack 57). */
+  /**
+   * Whether the token's own object still honours it: revoked ones are told nothing else (attack 57). Throws UNAVAILABLE
+   * where that does not answer.
+   */
   async isRevoked({ tokenId }: Grant): Promise<boolean> {
-    return (await within(CHARGE_WITHIN_MS, this.#object(tokenId).state())).revoked;
+    try {
+      return (await within(CHARGE_WITHIN_MS, this.#object(tokenId).state())).revoked;
+    } catch (cause) {
+      throw new Problem("UNAVAILABLE", "Whether the token is revoked cannot be told right now. Try again.", {
+        headers: { "retry-after": "2" },
+        cause,
+      });
+    }
   }
 
   /** Records a refusal that was decided before charging; the answer does not wait for it. */
@@ -121,37 +154,9 @@ export class Admission {
     );
   }
 
-  /**
-   * Tells what became of a charged call, together with others of the same token. The request that began to collect
-   * tells them all; where it died, a later one takes them over.
-   */
+  /** Tells what became of a charged call, a little later or with the token's next charge. */
   settle({ tokenId }: Grant, outcome: CallOutcome): void {
-    const { outcomes: memory } = this.#memory;
-    const now = this.#clock();
-    const waiting = memory.get(tokenId);
-    if (waiting !== undefined && waiting.outcomes.length >= MAX_OUTCOMES - 1) {
-      memory.delete(tokenId);
-      this.#waitUntil(this.#tell(tokenId, [...waiting.outcomes.splice(0), outcome]));
-    } else if (waiting !== undefined && now - waiting.openedAt < TELLER_LOST_MS) {
-      waiting.outcomes.push(outcome);
-    } else {
-      const own = { openedAt: now, outcomes: [...(waiting?.outcomes.splice(0) ?? []), outcome] };
-      memory.set(tokenId, own);
-      this.#waitUntil(this.#tellSoon(tokenId, own));
-    }
-  }
-
-  async #tellSoon(tokenId: TokenId, waiting: WaitingOutcomes): Promise<void> {
-    await scheduler.wait(OUTCOMES_EVERY_MS);
-    if (this.#memory.outcomes.get(tokenId) === waiting) this.#memory.outcomes.delete(tokenId);
-    await this.#tell(tokenId, waiting.outcomes.splice(0));
-  }
-
-  async #tell(tokenId: TokenId, outcomes: readonly CallOutcome[]): Promise<void> {
-    if (outcomes.length === 0) return;
-    await this.#object(tokenId)
-      .settle(outcomes)
-      .catch(() => undefined);
+    this.#outcomes.add(tokenId, [outcome]);
   }
 }
 

@@ -20,9 +20,13 @@ export interface ChargeRequest {
   readonly rate: Rate | null;
   readonly expiresAt: number;
   readonly event: EventDraft;
+  /** How many calls of the token through a connection may be under way, this one included. Left out: not counted. */
+  readonly concurrency?: { readonly connection: string; readonly limit: number };
+  /** Of earlier calls of the token, as `settle` tells them. */
+  readonly outcomes?: readonly CallOutcome[];
 }
 
-export type DenialReason = "revoked" | "expired" | "address" | "uses" | "rate";
+export type DenialReason = "revoked" | "expired" | "address" | "uses" | "rate" | "concurrency";
 
 export type ChargeVerdict =
   /** Charged and durably recorded. `uses` counts this one. */
@@ -56,6 +60,7 @@ export interface TokenObject {
     reason: string,
     event: EventDraft,
   ): Promise<void>;
+  /** Each is taken once, however often it is told. */
   settle(outcomes: readonly CallOutcome[]): Promise<void>;
   revoke(tenantId: string, expiresAt: number): Promise<void>;
   state(): Promise<{ uses: number; revoked: boolean }>;

@@ -40,7 +40,7 @@ export class ControlPlaneUses {
    */
   async identify(token: string): Promise<Grant> {
     const grant = await this.#grant(token);
-    const [lease, isRevoked] = await Promise.all([this.#lease(grant, 0), this.#isRevoked(grant)]);
+    const [lease, isRevoked] = await Promise.all([this.#lease(grant, 0), this.#admission.isRevoked(grant)]);
     if (isRevoked) throw unauthorized();
     checkLease(grant, lease, []);
     const isDead = (scope: string): boolean => isBelowWatermark(grant, lease.watermarks, targetsOf(scope));
@@ -81,17 +81,6 @@ export class ControlPlaneUses {
     const grant = claims === null ? null : await this.#admission.grant(claims);
     if (grant === null) throw unauthorized();
     return grant;
-  }
-
-  async #isRevoked(grant: Grant): Promise<boolean> {
-    try {
-      return await this.#admission.isRevoked(grant);
-    } catch (cause) {
-      throw new Problem("UNAVAILABLE", "Whether the token is revoked cannot be told right now. Try again.", {
-        headers: { "retry-after": "1" },
-        cause,
-      });
-    }
   }
 
   async #lease(grant: Grant, epoch: number): Promise<Lease> {

@@ -28,6 +28,11 @@ export function denialOf(
         why: "Wait as long as Retry-After says.",
       });
     }
+    case "concurrency":
+      return new Problem("CONCURRENCY_LIMITED", "Too many calls of this token are under way here.", {
+        headers: { "retry-after": "1" },
+        why: "Wait for one to end. An editor can raise `limits.concurrent_calls` of the connection.",
+      });
   }
 }
 

@@ -4,6 +4,7 @@ import type { AuditEvent } from "../audit/event.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Database } from "../base/database.ts";
 import type { TenantId, TokenId } from "../base/ids.ts";
+import type { Jurisdiction } from "../base/jurisdiction.ts";
 import type { TokenObject } from "./charge.ts";
 import { tokens } from "./tables.ts";
 
@@ -18,6 +19,8 @@ const SETTLED_AFTER_MS = 10 * 60_000;
  */
 export async function closeExpired(parts: {
   readonly db: Database;
+  /** Of whose tokens; left out: of those that have none. */
+  readonly jurisdiction?: Jurisdiction | null;
   readonly audit: Pick<AuditLog, "append">;
   readonly clock: Clock;
   readonly object: (tokenId: TokenId) => Pick<TokenObject, "close">;
@@ -25,15 +28,16 @@ export async function closeExpired(parts: {
   const { db, audit, clock, object } = parts;
   const now = clock();
   const expired = await db
+    .acrossTenants("tokens that have expired", parts.jurisdiction)
     .select()
     .from(tokens)
     .where(and(lt(tokens.expiresAt, now - SETTLED_AFTER_MS), isNull(tokens.closedAt)))
     .limit(AT_ONCE);
   const byTenant = new Map<TenantId, AuditEvent[]>();
-  const closed: TokenId[] = [];
+  const closed = new Map<TenantId, TokenId[]>();
   for (const token of expired) {
     if (!(await object(token.id).close())) continue;
-    closed.push(token.id);
+    closed.set(token.tenantId, [...(closed.get(token.tenantId) ?? []), token.id]);
     if (token.revokedAt !== null) continue;
     const events = byTenant.get(token.tenantId) ?? [];
     events.push(expiredEvent(token.id, token.agentId, token.expiresAt));
@@ -43,11 +47,13 @@ export async function closeExpired(parts: {
     const answer = await audit.append(tenantId, events, { redelivery: true });
     if (!answer.ok) return 0;
   }
-  for (let start = 0; start < closed.length; start += MARKED_AT_ONCE) {
-    const part = closed.slice(start, start + MARKED_AT_ONCE);
-    await db.update(tokens).set({ closedAt: now }).where(inArray(tokens.id, part));
+  for (const [tenantId, ids] of closed) {
+    for (let start = 0; start < ids.length; start += MARKED_AT_ONCE) {
+      const part = ids.slice(start, start + MARKED_AT_ONCE);
+      await db.of(tenantId).update(tokens).set({ closedAt: now }).where(inArray(tokens.id, part));
+    }
   }
-  return closed.length;
+  return [...closed.values()].flat().length;
 }
 
 function expiredEvent(tokenId: TokenId, agentId: string, expiresAt: number): AuditEvent {

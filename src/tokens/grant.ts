@@ -16,6 +16,8 @@ export interface Grant {
   readonly allow: readonly CallRule[] | null;
   readonly tool: string | null;
   readonly user: string | null;
+  /** The thumbprint of the key that its sender must prove with each use (RFC 9449); null: none. */
+  readonly jkt: string | null;
   readonly context: CallContext;
   readonly epoch: number;
   readonly issuedAt: number;

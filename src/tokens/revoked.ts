@@ -2,6 +2,7 @@ import { and, desc, gt, isNotNull, isNull } from "drizzle-orm";
 import type { Clock } from "../base/clock.ts";
 import type { Database } from "../base/database.ts";
 import type { TokenId } from "../base/ids.ts";
+import type { Jurisdiction } from "../base/jurisdiction.ts";
 import type { TokenObject } from "./charge.ts";
 import { tokens } from "./tables.ts";
 
@@ -15,11 +16,14 @@ const BESIDE_EACH_OTHER = 20;
  */
 export async function tellRevoked(parts: {
   readonly db: Database;
+  /** Of whose tokens; left out: of those that have none. */
+  readonly jurisdiction?: Jurisdiction | null;
   readonly clock: Clock;
   readonly object: (tokenId: TokenId) => Pick<TokenObject, "revoke">;
 }): Promise<void> {
   const { db, clock, object } = parts;
   const rows = await db
+    .acrossTenants("tokens that were revoked", parts.jurisdiction)
     .select({ id: tokens.id, tenantId: tokens.tenantId, expiresAt: tokens.expiresAt })
     .from(tokens)
     .where(and(gt(tokens.expiresAt, clock()), isNull(tokens.closedAt), isNotNull(tokens.revokedAt)))

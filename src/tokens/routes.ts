@@ -1,100 +1,162 @@
-import { Hono } from "hono";
 import { z } from "zod";
-import type { ApiEnv } from "../api/context.ts";
+import type { Api } from "../api/context.ts";
+import { declareFor, FORM_MEDIA, JSON_MEDIA } from "../base/endpoint.ts";
 import { type AgentId, idSchema } from "../base/ids.ts";
 import { pageSchema } from "../base/page.ts";
 import { Problem } from "../base/problem.ts";
-import { readQuery } from "../base/query.ts";
-import { check, readBody, readJson } from "../base/request.ts";
 import { respondChange } from "../base/respond-change.ts";
-import type { AgentCaller, Authentication, MemberCaller } from "../identity/caller.ts";
+import type { AgentCaller, MemberCaller } from "../identity/caller.ts";
 import type { Watermark } from "../identity/changes.ts";
-import { type BulkRevocation, bulkRevocationSchema, tokenRequestSchema } from "./schemas.ts";
+import {
+  introspectionAnswerSchema,
+  issuedTokenSchema,
+  revokedSchema,
+  tokenListSchema,
+  tokenStateSchema,
+} from "./responses.ts";
+import {
+  type BulkRevocation,
+  bulkRevocationSchema,
+  introspectionSchema,
+  tokenRequestSchema,
+} from "./schemas.ts";
 import type { IndexedToken } from "./tokens.ts";
 
-const tokenIdSchema = idSchema("token");
-const listSchema = pageSchema.strict();
-const introspectionSchema = z.strictObject({
-  token: z.string().min(1).max(4096),
-  token_type_hint: z.string().optional(),
-});
+const endpoint = declareFor<Api>();
+const tag = "Tokens";
+const READERS = ["admin", "editor", "viewer"] as const;
+const WRITERS = ["admin", "editor"] as const;
+const tokenParams = z.strictObject({ id: idSchema("token") });
 
 /** `/v1/tokens`: agents ask for tokens and see their own; members see and revoke all. */
-export function tokenRoutes(): Hono<ApiEnv> {
-  const routes = new Hono<ApiEnv>();
+export const tokenEndpoints = [
+  endpoint({
+    method: "POST",
+    path: "/v1/tokens",
+    operationId: "issueToken",
+    tag,
+    summary: "Ask for a scoped token",
+    access: { agent: true },
+    body: tokenRequestSchema,
+    responses: { 201: issuedTokenSchema },
+    errors: ["SCOPE_DENIED", "CONFLICT"],
+    handler: async ({ caller, body, c }) => {
+      const { token, grant } = await c.get("services").tokens.issue(caller, body);
+      return c.json(
+        { token: token.reveal(), token_id: grant.tokenId, expires_at: iso(grant.expiresAt) },
+        201,
+      );
+    },
+  }),
 
-  routes.post("/", async (c) => {
-    const caller = await c.get("auth").agent();
-    const request = await readJson(c.req.raw, tokenRequestSchema);
-    const { token, grant } = await c.get("services").tokens.issue(caller, request);
-    return c.json({ token: token.reveal(), token_id: grant.tokenId, expires_at: iso(grant.expiresAt) }, 201);
-  });
+  endpoint({
+    method: "GET",
+    path: "/v1/tokens",
+    operationId: "listTokens",
+    tag,
+    summary: "The tenant's tokens; to an agent its own",
+    access: { roles: READERS, agent: true },
+    query: pageSchema.strict(),
+    responses: { 200: tokenListSchema },
+    handler: async ({ caller, query, c }) => {
+      const { tokens, nextCursor } = await c
+        .get("services")
+        .tokens.list(caller.tenantId, ownOf(caller), query);
+      return c.json({ tokens: tokens.map(render), next_cursor: nextCursor });
+    },
+  }),
 
-  routes.get("/", async (c) => {
-    const caller = await ownerOrMember(c.get("auth"), ["admin", "editor", "viewer"]);
-    const page = readQuery(c.req.raw, listSchema);
-    const { tokens, nextCursor } = await c.get("services").tokens.list(caller.tenantId, ownOf(caller), page);
-    return c.json({ tokens: tokens.map(render), next_cursor: nextCursor });
-  });
+  endpoint({
+    method: "POST",
+    path: "/v1/tokens/revoke",
+    operationId: "revokeTokens",
+    tag,
+    summary: "Revoke every token of an agent, a secret, a connection, a class, or all",
+    access: { roles: WRITERS },
+    body: bulkRevocationSchema,
+    responses: { 200: revokedSchema },
+    change: true,
+    handler: async ({ caller, body, c }) => {
+      const watermark = watermarkFor(body);
+      const result = await c.get("services").tokens.revokeAll(caller, watermark);
+      return respondChange(c, { revoked: { [watermark.kind]: watermark.key } }, result);
+    },
+  }),
 
-  routes.post("/revoke", async (c) => {
-    const caller = await c.get("auth").member("admin", "editor");
-    const target = await readJson(c.req.raw, bulkRevocationSchema);
-    const watermark = watermarkFor(target);
-    const result = await c.get("services").tokens.revokeAll(caller, watermark);
-    return respondChange(c, { revoked: { [watermark.kind]: watermark.key } }, result);
-  });
+  endpoint({
+    method: "GET",
+    path: "/v1/tokens/{id}",
+    operationId: "getToken",
+    tag,
+    summary: "One token, with how often it was used",
+    access: { roles: READERS, agent: true },
+    params: tokenParams,
+    responses: { 200: tokenStateSchema },
+    errors: ["NOT_FOUND"],
+    handler: async ({ caller, params, c }) => {
+      const { tokens } = c.get("services");
+      const token = await tokens.get(caller.tenantId, ownOf(caller), params.id);
+      const { uses, revoked } = await tokens.uses(token.tokenId);
+      return c.json({ ...render(token), uses, revoked: revoked || token.revokedAt !== null });
+    },
+  }),
 
-  routes.get("/:id", async (c) => {
-    const caller = await ownerOrMember(c.get("auth"), ["admin", "editor", "viewer"]);
-    const { tokens } = c.get("services");
-    const token = await tokens.get(caller.tenantId, ownOf(caller), check(tokenIdSchema, c.req.param("id")));
-    const { uses, revoked } = await tokens.uses(token.tokenId);
-    return c.json({ ...render(token), uses, revoked: revoked || token.revokedAt !== null });
-  });
+  endpoint({
+    method: "DELETE",
+    path: "/v1/tokens/{id}",
+    operationId: "revokeToken",
+    tag,
+    summary: "Revoke a token, effective on its next call",
+    access: { roles: WRITERS, agent: true },
+    params: tokenParams,
+    responses: { 204: null },
+    errors: ["NOT_FOUND"],
+    handler: async ({ caller, params, c }) => {
+      await c.get("services").tokens.revoke(caller, params.id);
+      return c.body(null, 204);
+    },
+  }),
 
-  routes.delete("/:id", async (c) => {
-    const caller = await ownerOrMember(c.get("auth"), ["admin", "editor"]);
-    await c.get("services").tokens.revoke(caller, check(tokenIdSchema, c.req.param("id")));
-    return c.body(null, 204);
-  });
-
-  return routes;
-}
-
-/**
- * `POST /oauth/introspect` (RFC 7662): a token's state, without charging it. For members and agents of the token's own
- * tenant; anything else is `{"active": false}`, whatever the reason.
- */
-export function introspectionRoutes(): Hono<ApiEnv> {
-  return new Hono<ApiEnv>().post("/", async (c) => {
-    const caller = await ownerOrMember(c.get("auth"), ["admin", "editor", "viewer"]);
-    const { token } = await readIntrospection(c.req.raw);
-    const { tokens, tokenUses } = c.get("services");
-    const grant = await tokenUses.identify(token).catch((error: unknown) => {
-      if (error instanceof Problem && error.status < 500) return null;
-      throw error;
-    });
-    const own = ownOf(caller);
-    if (grant === null || grant.tenantId !== caller.tenantId || (own !== null && grant.agentId !== own)) {
-      return c.json({ active: false });
-    }
-    const { uses } = await tokens.uses(grant.tokenId);
-    if (grant.maxUses !== null && uses >= grant.maxUses) return c.json({ active: false });
-    return c.json({
-      active: true,
-      scope: grant.scopes.join(" "),
-      client_id: grant.agentId,
-      sub: grant.agentId,
-      token_type: "Bearer",
-      jti: grant.tokenId,
-      iat: Math.floor(grant.issuedAt / 1000),
-      exp: Math.floor(grant.expiresAt / 1000),
-      uses,
-      max_uses: grant.maxUses,
-    });
-  });
-}
+  endpoint({
+    method: "POST",
+    path: "/oauth/introspect",
+    operationId: "introspectToken",
+    tag,
+    summary: "A token's state, without charging it (RFC 7662)",
+    description:
+      'For members and agents of the token\'s own tenant; anything else is `{"active": false}`, whatever the reason.',
+    access: { roles: READERS, agent: true },
+    body: introspectionSchema,
+    // RFC 7662 §2.1 sends a form; JSON is taken as well.
+    bodyMedia: [FORM_MEDIA, JSON_MEDIA],
+    responses: { 200: introspectionAnswerSchema },
+    handler: async ({ caller, body, c }) => {
+      const { tokens, tokenUses } = c.get("services");
+      const grant = await tokenUses.identify(body.token).catch((error: unknown) => {
+        if (error instanceof Problem && error.status < 500) return null;
+        throw error;
+      });
+      const own = ownOf(caller);
+      if (grant === null || grant.tenantId !== caller.tenantId || (own !== null && grant.agentId !== own)) {
+        return c.json({ active: false });
+      }
+      const { uses } = await tokens.uses(grant.tokenId);
+      if (grant.maxUses !== null && uses >= grant.maxUses) return c.json({ active: false });
+      return c.json({
+        active: true,
+        scope: grant.scopes.join(" "),
+        client_id: grant.agentId,
+        sub: grant.agentId,
+        token_type: "Bearer",
+        jti: grant.tokenId,
+        iat: Math.floor(grant.issuedAt / 1000),
+        exp: Math.floor(grant.expiresAt / 1000),
+        uses,
+        max_uses: grant.maxUses,
+      });
+    },
+  }),
+];
 
 function watermarkFor(target: BulkRevocation): Watermark {
   if ("agent" in target) return { kind: "agent", key: target.agent };
@@ -102,23 +164,6 @@ function watermarkFor(target: BulkRevocation): Watermark {
   if ("connection" in target) return { kind: "connection", key: target.connection };
   if ("class" in target) return { kind: "class", key: target.class };
   return { kind: "tenant", key: "*" };
-}
-
-/** RFC 7662 §2.1 sends a form; JSON is taken as well. */
-async function readIntrospection(request: Request): Promise<{ token: string }> {
-  if (!request.headers.get("content-type")?.startsWith("application/x-www-form-urlencoded")) {
-    return readJson(request, introspectionSchema);
-  }
-  const form = new URLSearchParams(new TextDecoder().decode(await readBody(request, 16_384)));
-  return check(introspectionSchema, Object.fromEntries(form));
-}
-
-async function ownerOrMember(
-  auth: Authentication,
-  roles: readonly MemberCaller["role"][],
-): Promise<MemberCaller | AgentCaller> {
-  const caller = await auth.caller();
-  return caller.kind === "agent" ? caller : auth.member(...roles);
 }
 
 function ownOf(caller: MemberCaller | AgentCaller): AgentId | null {

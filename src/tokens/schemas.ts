@@ -43,20 +43,28 @@ export const tokenRequestSchema = z.strictObject({
     .array(scopeSchema)
     .min(1)
     .max(50)
-    .refine(...atMostAsJson(MAX_CHARACTERS)),
-  ttl: durationSchema({ minSeconds: 1, maxSeconds: MAX_TTL_SECONDS, example: "30m" }),
-  max_uses: z.number().int().min(1).max(1_000_000).optional(),
-  ip_allowlist: z.array(cidrSchema).max(100).default([]),
-  rate: rateSchema.optional(),
+    .refine(...atMostAsJson(MAX_CHARACTERS))
+    .describe("Such as `connections:call:stripe` or `secrets:use:production/payments/*`."),
+  ttl: durationSchema({ minSeconds: 1, maxSeconds: MAX_TTL_SECONDS, example: "30m" }).describe(
+    "How long it lives: `30s`, `15m`, `1h`, up to `24h`.",
+  ),
+  max_uses: z.number().int().min(1).max(1_000_000).optional().describe("Left out: as many as fit its life."),
+  ip_allowlist: z
+    .array(cidrSchema)
+    .max(100)
+    .default([])
+    .describe("Addresses and CIDRs it may be used from; empty: any that the agent may."),
+  rate: rateSchema.optional().describe("So many uses per fixed window, such as `60/m`."),
   allow: z
     .array(callRuleSchema)
     .min(1)
     .max(50)
     .refine(...atMostAsJson(MAX_CHARACTERS))
-    .optional(),
+    .optional()
+    .describe("Only these calls of what the scopes cover; left out: all of it."),
   tool: z.string().min(1).max(200).optional(),
   user: z.string().min(1).max(200).optional(),
-  context: callContextSchema.default({}),
+  context: callContextSchema.default({}).describe("Why it is asked for; kept with every event."),
 });
 export type TokenRequest = z.infer<typeof tokenRequestSchema>;
 
@@ -85,3 +93,9 @@ export const bulkRevocationSchema = z.union(
   'must have exactly one of `agent`, `secret`, `connection`, `class` (a tier or a secret type), or `"all": true`',
 );
 export type BulkRevocation = z.infer<typeof bulkRevocationSchema>;
+
+/** `POST /oauth/introspect` (RFC 7662 §2.1). */
+export const introspectionSchema = z.strictObject({
+  token: z.string().min(1).max(4096),
+  token_type_hint: z.string().optional(),
+});

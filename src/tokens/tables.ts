@@ -20,6 +20,8 @@ export const tokens = sqliteTable(
     allow: text({ mode: "json" }).$type<readonly CallRule[]>(),
     tool: text(),
     user: text(),
+    /** The thumbprint of the key it is bound to (RFC 9449); null: whoever holds it may use it. */
+    jkt: text(),
     context: text({ mode: "json" }).$type<CallContext>().notNull(),
     /** The tenant's epoch when it was issued: bulk revocation is a watermark over it. */
     epoch: integer().notNull(),

@@ -4,6 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import { checksum } from "../base/crc32.ts";
 import { equalDigests, hmacSha256 } from "../base/digest.ts";
 import { idBytes, idFromBytes, type TenantId, type TokenId } from "../base/ids.ts";
+import { idIn, jurisdictionByte, jurisdictionOfByte } from "../base/jurisdiction.ts";
 import { Problem } from "../base/problem.ts";
 
 /**
@@ -61,6 +62,7 @@ export class TokenSigner {
     const payload = new Uint8Array(60);
     payload[0] = VERSION;
     payload[1] = this.#signingKeyId;
+    payload[2] = jurisdictionByte(claims.tenantId);
     payload.set(idBytes(claims.tenantId), 4);
     payload.set(idBytes(claims.tokenId), 12);
     new DataView(payload.buffer).setUint32(24, Math.floor(claims.expiresAt / 1000));
@@ -88,9 +90,11 @@ export class TokenSigner {
     if (key === undefined) return null;
     if (!equalDigests(hmacSha256(key, payload.subarray(0, SIGNED_BYTES)), payload.subarray(SIGNED_BYTES)))
       return null;
+    const jurisdiction = jurisdictionOfByte(payload[2]);
+    if (jurisdiction === undefined) return null;
     const claims: TokenClaims = {
-      tenantId: idFromBytes("tenant", payload.subarray(4, 12)),
-      tokenId: idFromBytes("token", payload.subarray(12, 24)),
+      tenantId: idIn(jurisdiction, idFromBytes("tenant", payload.subarray(4, 12))),
+      tokenId: idIn(jurisdiction, idFromBytes("token", payload.subarray(12, 24))),
       expiresAt: new DataView(payload.buffer, payload.byteOffset).getUint32(24) * 1000,
     };
     this.#verified.set(token, claims);

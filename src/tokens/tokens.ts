@@ -6,13 +6,14 @@ import { auditOutbox } from "../audit/tables.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Database } from "../base/database.ts";
 import { type AgentId, idSchema, newId, type TenantId, type TokenId } from "../base/ids.ts";
+import { newTokenId } from "../base/jurisdiction.ts";
 import { decodeCursor, encodeCursor, type Page } from "../base/page.ts";
 import { Problem } from "../base/problem.ts";
 import { Redacted } from "../base/redacted.ts";
 import type { Agent } from "../identity/agents.ts";
 import type { AgentCaller, Caller, MemberCaller } from "../identity/caller.ts";
 import type { ChangeResult, TenantChanges, Watermark } from "../identity/changes.ts";
-import type { Leases } from "../identity/leases.ts";
+import type { Leases, RevocationGate, RevokedToken } from "../identity/leases.ts";
 import type { TokenObject } from "./charge.ts";
 import { frozen } from "./denial.ts";
 import type { Grant } from "./grant.ts";
@@ -31,6 +32,7 @@ export interface TokenParts {
   readonly changes: TenantChanges;
   readonly leases: Pick<Leases, "current" | "ask">;
   readonly object: (tokenId: TokenId) => TokenObject;
+  readonly gate: (tenantId: TenantId) => RevocationGate;
   readonly clock: Clock;
   /** Brings the tenant's events from the outbox to the ledger. */
   readonly flush: (tenantId: TenantId) => Promise<void>;
@@ -66,7 +68,7 @@ export class Tokens {
     checkBounds(agent, request);
     const issuedAt = clock();
     const draft: Omit<Grant, "epoch"> = {
-      tokenId: newId("token"),
+      tokenId: newTokenId(caller.tenantId),
       tenantId: caller.tenantId,
       agentId: caller.agentId,
       scopes: request.scopes,
@@ -86,7 +88,7 @@ export class Tokens {
   }
 
   async #insert(caller: AgentCaller, grant: Omit<Grant, "epoch">, agentUpdatedAt: number): Promise<number> {
-    const client = this.#parts.db.$client;
+    const client = this.#parts.db.of(caller.tenantId).$client;
     const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
     const { tokenId, tenantId, agentId, scopes, ipAllowlist, maxUses, rate, allow, tool, user, context } =
       grant;
@@ -127,7 +129,8 @@ export class Tokens {
     });
     const record = client
       .prepare(
-        `insert into audit_outbox (tenant_id, event) select ?1, ?2 where exists (select 1 from tokens where id = ?3)`,
+        `insert into audit_outbox (tenant_id, event)
+         select ?1, ?2 where exists (select 1 from tokens where tenant_id = ?1 and id = ?3)`,
       )
       .bind(tenantId, JSON.stringify(event), tokenId);
     const [inserted] = await client.batch<{ epoch: number }>([insert, record]);
@@ -167,11 +170,11 @@ export class Tokens {
   ): Promise<{ readonly tokens: readonly IndexedToken[]; readonly nextCursor: string | null }> {
     const after = cursor === undefined ? undefined : decodeCursor(cursor, cursorSchema);
     const rows = await this.#parts.db
+      .of(tenantId)
       .select()
       .from(tokens)
       .where(
         and(
-          eq(tokens.tenantId, tenantId),
           agentId === null ? undefined : eq(tokens.agentId, agentId),
           after &&
             or(lt(tokens.issuedAt, after[0]), and(eq(tokens.issuedAt, after[0]), lt(tokens.id, after[1]))),
@@ -188,9 +191,10 @@ export class Tokens {
   /** Throws NOT_FOUND, also for another agent's token where an agent asks. */
   async get(tenantId: TenantId, agentId: AgentId | null, tokenId: TokenId): Promise<IndexedToken> {
     const [row] = await this.#parts.db
+      .of(tenantId)
       .select()
       .from(tokens)
-      .where(and(eq(tokens.tenantId, tenantId), eq(tokens.id, tokenId)))
+      .where(eq(tokens.id, tokenId))
       .limit(1);
     if (row === undefined || (agentId !== null && row.agentId !== agentId)) {
       throw new Problem("NOT_FOUND", "There is no such token.");
@@ -204,32 +208,32 @@ export class Tokens {
   }
 
   /**
-   * Once this has returned, the token's next call is refused, everywhere. Its own object is told first: what the index
-   * says is true of the object as well. Where this throws, it can be done again.
+   * Once this has returned, the token's next call is refused, everywhere, and its open streams end within L. Its own
+   * object is told first: what the index says is true of the object as well. Where this throws, it can be done again.
    */
   async revoke(caller: MemberCaller | AgentCaller, tokenId: TokenId): Promise<void> {
-    const { db, clock } = this.#parts;
+    const { clock } = this.#parts;
     const { tenantId } = caller;
+    const db = this.#parts.db.of(tenantId);
     const agentId = caller.kind === "agent" ? caller.agentId : null;
     const token = await this.get(tenantId, agentId, tokenId);
-    await this.#tell(token);
-    if (token.revokedAt !== null) return;
+    await this.#tell(() => this.#parts.object(tokenId).revoke(tenantId, token.expiresAt));
+    const streams = this.#tell(() => this.#parts.gate(tenantId).noteRevoked(revokedToken(token)));
+    if (token.revokedAt !== null) return streams;
     const event = this.#event(caller, tokenId, "token.revoked", { agent_id: token.agentId });
-    await db.batch([
-      db
-        .update(tokens)
-        .set({ revokedAt: clock() })
-        .where(and(eq(tokens.tenantId, tenantId), eq(tokens.id, tokenId))),
-      db.insert(auditOutbox).values({ tenantId, event }),
+    const index = db.batch([
+      db.update(tokens).set({ revokedAt: clock() }).where(eq(tokens.id, tokenId)),
+      db.insert(auditOutbox).values({ event }),
     ]);
+    await Promise.all([index, streams]);
     this.#parts.waitUntil(this.#parts.flush(tenantId));
   }
 
-  /** Tells the object that its token is revoked, which it may be told many times. Throws UNAVAILABLE. */
-  async #tell({ tokenId, tenantId, expiresAt }: IndexedToken): Promise<void> {
+  /** Tells that a token is revoked, which may be told many times. Throws UNAVAILABLE. */
+  async #tell(tell: () => Promise<void>): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#parts.object(tokenId).revoke(tenantId, expiresAt);
+        return await tell();
       } catch (cause) {
         if (attempt < TELL_ATTEMPTS) continue;
         throw new Problem("UNAVAILABLE", "The token could not be revoked. Try again.", { cause });
@@ -249,6 +253,10 @@ export class Tokens {
       watermarks: [watermark],
     });
   }
+}
+
+function revokedToken({ tokenId, agentId, issuedAt }: IndexedToken): RevokedToken {
+  return { tokenId, agentId, issuedAt };
 }
 
 function toIndexed(row: typeof tokens.$inferSelect): IndexedToken {

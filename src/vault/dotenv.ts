@@ -58,7 +58,10 @@ function readPlain(text: string, line: number): Taken {
   const comment = whole.search(/(?:^|[ \t])#/);
   const source = comment === -1 ? whole : whole.slice(0, comment);
   if (source.includes("#")) throw fault(line, "holds a `#`: put the value in quotes");
-  return { value: source.trimEnd(), length: source.length };
+  let end = source.length;
+  // Blanks only: a no-break space, say, belongs to the value, as it does at its beginning.
+  while (end > 0 && (source[end - 1] === " " || source[end - 1] === "\t")) end--;
+  return { value: source.slice(0, end), length: source.length };
 }
 
 function readQuoted(text: string, line: number): Taken {

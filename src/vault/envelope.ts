@@ -35,8 +35,16 @@ function additionalData(binding: Binding, format: number): Uint8Array {
   );
 }
 
-/** Seals 1 to 65,536 bytes. Throws VALIDATION_ERROR beyond them, UNAVAILABLE where the key service does not answer. */
-export async function seal(keys: KeyProvider, binding: Binding, value: Redacted): Promise<Envelope> {
+/**
+ * Seals 1 to 65,536 bytes, the data key under the tenant's key of that name (null: the one without). Throws
+ * VALIDATION_ERROR beyond them, UNAVAILABLE where the key service does not answer.
+ */
+export async function seal(
+  keys: KeyProvider,
+  binding: Binding,
+  value: Redacted,
+  kek: string | null = null,
+): Promise<Envelope> {
   const plaintext = value.revealBytes();
   if (plaintext.byteLength === 0 || plaintext.byteLength > MAX_VALUE_BYTES) {
     throw new Problem("VALIDATION_ERROR", `A value has 1 to ${MAX_VALUE_BYTES} bytes.`);
@@ -48,7 +56,7 @@ export async function seal(keys: KeyProvider, binding: Binding, value: Redacted)
     const key = await crypto.subtle.importKey("raw", dek, "AES-GCM", false, ["encrypt"]);
     const algorithm = { name: "AES-GCM", iv: nonce, additionalData: aad };
     const ciphertext = new Uint8Array(await crypto.subtle.encrypt(algorithm, key, plaintext));
-    const { wrapped, keyVersion } = await askKeys(keys.wrap(binding.tenantId, dek, aad));
+    const { wrapped, keyVersion } = await askKeys(keys.wrap(binding.tenantId, dek, aad, kek));
     return { format: FORMAT, nonce, ciphertext, wrapped, keyVersion };
   } finally {
     dek.fill(0);

@@ -48,13 +48,19 @@ function decodeValue(value: string, encoding: z.infer<typeof encodingSchema>): R
 /** `PUT`: what is left out stays as it is; a new secret needs a value. Hosts and `reveal` are for people. */
 export const secretPutSchema = z
   .strictObject({
-    value: encodedValueSchema.optional(),
-    encoding: encodingSchema.default("utf8"),
+    value: encodedValueSchema.optional().describe("A new secret needs one; left out: it stays as it is."),
+    encoding: encodingSchema.default("utf8").describe("How `value` is written."),
     secret_type: secretTypeSchema.optional(),
     access_tier: accessTierSchema.optional(),
     metadata: metadataSchema.optional(),
-    allowed_hosts: allowedHostsSchema.optional(),
-    reveal: z.enum(["allow", "deny"]).nullable().optional(),
+    allowed_hosts: allowedHostsSchema
+      .optional()
+      .describe("Where it may be sent, `host[:port]`. For people, not for tokens."),
+    reveal: z
+      .enum(["allow", "deny"])
+      .nullable()
+      .optional()
+      .describe("Whether agents may read it; null: as the tenant says. For admins."),
   })
   .transform(({ value, encoding, ...rest }, context) => {
     if (value === undefined) return { ...rest, value };
@@ -72,7 +78,13 @@ export const rotateSchema = z
   .strictObject({
     new_value: encodedValueSchema,
     encoding: encodingSchema.default("utf8"),
-    grace_period_seconds: z.number().int().min(0).max(604_800).default(0),
+    grace_period_seconds: z
+      .number()
+      .int()
+      .min(0)
+      .max(604_800)
+      .default(0)
+      .describe("How long the provider still takes the old value; here it is out of use at once."),
   })
   .transform(({ new_value, encoding, grace_period_seconds }, context) => {
     const decoded = decodeValue(new_value, encoding);
@@ -87,13 +99,20 @@ export const rollbackSchema = z.strictObject({ version: z.number().int().min(1).
 
 export const importSchema = z.strictObject({
   namespace: namespaceSchema,
-  content: z.string().max(1024 * 1024),
+  content: z
+    .string()
+    .max(1024 * 1024)
+    .describe("The text of a .env file, with 1 to 200 keys."),
   secret_type: secretTypeSchema.optional(),
   access_tier: accessTierSchema.optional(),
 });
 
-/** Query of `GET /v1/secrets/{path}`. */
-export const readQuerySchema = z.strictObject({ version: versionSchema.optional() });
+/** Query of `GET /v1/secrets/{path}`: a version of a secret, or a page of a namespace (50 if `limit` is left out). */
+export const secretQuerySchema = z.strictObject({
+  version: versionSchema.optional(),
+  limit: pageSchema.shape.limit.unwrap().optional(),
+  cursor: pageSchema.shape.cursor,
+});
 
 /** Query of `GET /v1/secrets`: left out means all namespaces. */
 export const listQuerySchema = pageSchema.extend({ namespace: namespaceSchema.optional() }).strict();

@@ -33,6 +33,8 @@ export interface SealedSecret {
   readonly secretType: SecretType;
   /** Canonical `host[:port]`; null: not decided yet, which allows none. */
   readonly allowedHosts: readonly string[] | null;
+  /** Milliseconds since 1970 from which on it is used for nothing; null: never. */
+  readonly expiresAt: number | null;
   /** False where it may not be sent upstream: it could not be found safely in a response. */
   readonly redactable: boolean;
   readonly envelope: Envelope;
@@ -47,6 +49,7 @@ export function toSealed(secret: SecretRow, version: SealedVersion): SealedSecre
     tier: secret.accessTier,
     secretType: secret.secretType,
     allowedHosts: secret.allowedHosts,
+    expiresAt: secret.expiresAt,
     redactable: version.redactable,
     envelope: {
       format: version.format,

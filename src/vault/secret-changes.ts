@@ -117,15 +117,10 @@ export class SecretChanges {
         throw new Problem("VALIDATION_ERROR", `\`version\`: ${version} is the current version already.`);
       }
       const [row] = await this.#db
+        .of(tenantId)
         .select()
         .from(secretVersions)
-        .where(
-          and(
-            eq(secretVersions.tenantId, tenantId),
-            eq(secretVersions.secretId, secret.id),
-            eq(secretVersions.version, version),
-          ),
-        );
+        .where(and(eq(secretVersions.secretId, secret.id), eq(secretVersions.version, version)));
       if (row === undefined) throw new Problem("SECRET_NOT_FOUND", "The secret has no such version.");
       const value = await this.#opener.open(
         row.id,
@@ -157,16 +152,10 @@ export class SecretChanges {
    */
   decideHosts(tenantId: TenantId, path: string, hosts: readonly string[]): Statement {
     return this.#db
+      .of(tenantId)
       .update(secrets)
       .set({ allowedHosts: hosts, revision: sql`${secrets.revision} + 1`, updatedAt: this.#parts.clock() })
-      .where(
-        and(
-          eq(secrets.tenantId, tenantId),
-          eq(secrets.path, path),
-          isNull(secrets.allowedHosts),
-          isNull(secrets.deletedAt),
-        ),
-      );
+      .where(and(eq(secrets.path, path), isNull(secrets.allowedHosts), isNull(secrets.deletedAt)));
   }
 
   get #db(): Database {
@@ -234,8 +223,8 @@ export class SecretChanges {
     const version = value === undefined ? null : await this.#seal(secret, value, now);
     const statements: Statement[] = live
       ? [this.#update(live, { ...settled, currentVersion: secret.currentVersion, updatedAt: now })]
-      : [this.#db.insert(secrets).values(secret)];
-    if (version !== null) statements.push(this.#db.insert(secretVersions).values(version));
+      : [this.#db.of(tenantId).insert(secrets).values(secret)];
+    if (version !== null) statements.push(this.#db.of(tenantId).insert(secretVersions).values(version));
     const event = secretEvent(caller, now, eventType ?? (live ? "secret.updated" : "secret.created"), path, {
       version: secret.currentVersion,
       access_tier: secret.accessTier,
@@ -270,14 +259,10 @@ export class SecretChanges {
     const found = new Map<string, AtPath>();
     for (let start = 0; start < paths.length; start += PATHS_PER_QUERY) {
       const rows = await this.#db
+        .of(tenantId)
         .select()
         .from(secrets)
-        .where(
-          and(
-            eq(secrets.tenantId, tenantId),
-            inArray(secrets.path, paths.slice(start, start + PATHS_PER_QUERY)),
-          ),
-        );
+        .where(inArray(secrets.path, paths.slice(start, start + PATHS_PER_QUERY)));
       for (const row of rows) {
         const held = found.get(row.path);
         found.set(row.path, {
@@ -299,9 +284,10 @@ export class SecretChanges {
   #update(read: SecretRow, values: Partial<SecretRow>): Statement {
     const unchanged = sql`${secrets.revision} = ${read.revision} and ${secrets.deletedAt} is null`;
     return this.#db
+      .of(read.tenantId)
       .update(secrets)
       .set({ ...values, revision: sql`case when ${unchanged} then ${read.revision + 1} end` })
-      .where(and(eq(secrets.tenantId, read.tenantId), eq(secrets.id, read.id)));
+      .where(eq(secrets.id, read.id));
   }
 }
 

@@ -39,20 +39,20 @@ export class SecretIndex {
 
   /** A secret with one of its versions (left out: the current one), or null. */
   async find(tenantId: TenantId, path: string, version?: number): Promise<FoundSecret | null> {
-    const [rows, settings] = await this.#db.batch([
-      this.#db
+    const db = this.#db.of(tenantId);
+    const [rows, settings] = await db.batch([
+      db
         .select(sealedColumns)
         .from(secrets)
         .innerJoin(
           secretVersions,
           and(
             eq(secretVersions.secretId, secrets.id),
-            eq(secretVersions.tenantId, secrets.tenantId),
             eq(secretVersions.version, version ?? secrets.currentVersion),
           ),
         )
-        .where(and(isThere(tenantId), eq(secrets.path, path))),
-      this.#db.select({ settings: tenantRow.settings }).from(tenantRow).where(eq(tenantRow.id, tenantId)),
+        .where(and(isNull(secrets.deletedAt), eq(secrets.path, path))),
+      db.select({ settings: tenantRow.settings }).from(tenantRow),
     ]);
     const row = rows[0];
     if (row === undefined) return null;
@@ -64,9 +64,10 @@ export class SecretIndex {
   async list(tenantId: TenantId, namespace: string | null, page: Page): Promise<Listed<SecretRow>> {
     const [after] = page.cursor === undefined ? [""] : decodeCursor(page.cursor, pathCursor);
     const rows = await this.#db
+      .of(tenantId)
       .select()
       .from(secrets)
-      .where(and(isThere(tenantId), isWithin(namespace), gt(secrets.path, after)))
+      .where(and(isNull(secrets.deletedAt), isWithin(namespace), gt(secrets.path, after)))
       .orderBy(asc(secrets.path))
       .limit(page.limit + 1);
     return toPage(rows, page.limit, (last) => [last.path]);
@@ -86,23 +87,21 @@ export class SecretIndex {
   ): Promise<Listed<VersionInfo> & { readonly currentVersion: number }> {
     const [before] =
       page.cursor === undefined ? [Number.MAX_SAFE_INTEGER] : decodeCursor(page.cursor, versionCursor);
-    const [found, rows] = await this.#db.batch([
-      this.#db
+    const db = this.#db.of(tenantId);
+    const [found, rows] = await db.batch([
+      db
         .select({ currentVersion: secrets.currentVersion })
         .from(secrets)
-        .where(and(isThere(tenantId), eq(secrets.path, path))),
-      this.#db
+        .where(and(isNull(secrets.deletedAt), eq(secrets.path, path))),
+      db
         .select({
           version: secretVersions.version,
           createdAt: secretVersions.createdAt,
           redactable: secretVersions.redactable,
         })
         .from(secretVersions)
-        .innerJoin(
-          secrets,
-          and(eq(secrets.id, secretVersions.secretId), eq(secrets.tenantId, secretVersions.tenantId)),
-        )
-        .where(and(isThere(tenantId), eq(secrets.path, path), lt(secretVersions.version, before)))
+        .innerJoin(secrets, eq(secrets.id, secretVersions.secretId))
+        .where(and(isNull(secrets.deletedAt), eq(secrets.path, path), lt(secretVersions.version, before)))
         .orderBy(desc(secretVersions.version))
         .limit(page.limit + 1),
     ]);
@@ -116,7 +115,11 @@ export class SecretIndex {
     tenantId: TenantId,
     isVisible: (path: string) => boolean,
   ): Promise<readonly { readonly namespace: string; readonly secrets: number }[]> {
-    const rows = await this.#db.select({ path: secrets.path }).from(secrets).where(isThere(tenantId));
+    const rows = await this.#db
+      .of(tenantId)
+      .select({ path: secrets.path })
+      .from(secrets)
+      .where(isNull(secrets.deletedAt));
     const counts = new Map<string, number>();
     for (const { path } of rows) {
       if (!isVisible(path)) continue;
@@ -127,10 +130,6 @@ export class SecretIndex {
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([namespace, count]) => ({ namespace, secrets: count }));
   }
-}
-
-function isThere(tenantId: TenantId): SQL | undefined {
-  return and(eq(secrets.tenantId, tenantId), isNull(secrets.deletedAt));
 }
 
 /** The paths that begin with `namespace/`, as a range of the index: `0` is the character after `/`. */

@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { SecretId, TenantId, VersionId } from "../base/ids.ts";
 import type { AccessTier, SecretType } from "./schemas.ts";
 
@@ -14,6 +14,7 @@ export const secrets = sqliteTable(
     secretType: text().$type<SecretType>().notNull(),
     accessTier: text().$type<AccessTier>().notNull(),
     metadata: text({ mode: "json" }).$type<Readonly<Record<string, unknown>>>().notNull(),
+    tags: text({ mode: "json" }).$type<readonly string[]>().notNull().default([]),
     /** `host[:port]` it may be sent to; null: not decided yet (the first provider it is connected to decides). */
     allowedHosts: text({ mode: "json" }).$type<readonly string[]>(),
     /** Whether agents may read the plaintext; null: as the tenant says. */
@@ -23,10 +24,20 @@ export const secrets = sqliteTable(
     revision: integer().notNull(),
     createdAt: integer().notNull(),
     updatedAt: integer().notNull(),
+    /** From when on neither calls nor agents get its value; null: never. */
+    expiresAt: integer(),
+    /** When the ledger was told that it has expired. */
+    expiryRecordedAt: integer(),
     deletedAt: integer(),
+    /** Of a deleted one: when its versions go, as it was promised at its deletion. Until then it can be restored. */
+    purgeAt: integer(),
+    /** Its versions are gone. The row stays, emptied, so that its version numbers are not used again. */
+    purgedAt: integer(),
   },
   // A path has one secret that is there, and any number that were deleted.
   (table) => [
+    index("secrets_expiry").on(table.expiresAt).where(sql`expires_at is not null and expiry_recorded_at is null`),
+    index("secrets_purge").on(table.purgeAt).where(sql`purge_at is not null`),
     uniqueIndex("secrets_path").on(
       table.tenantId,
       table.path,
@@ -62,4 +73,20 @@ export const secretVersions = sqliteTable(
     uniqueIndex("secret_versions_version").on(table.secretId, table.version),
     index("secret_versions_key").on(table.tenantId, table.keyVersion),
   ],
+);
+
+/** What holds for all secrets in a namespace and below it, unless something nearer says otherwise. Null: not set here. */
+export const namespaceSettings = sqliteTable(
+  "namespace_settings",
+  {
+    tenantId: text().$type<TenantId>().notNull(),
+    namespace: text().notNull(),
+    /** Of new secrets that name no tier. */
+    tierDefault: text().$type<AccessTier>(),
+    reveal: text().$type<"allow" | "deny">(),
+    /** The name of the key-encryption key that new versions' data keys are wrapped under. */
+    kek: text(),
+    updatedAt: integer().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.namespace] })],
 );

@@ -77,13 +77,9 @@ async function readSealed(
       .from(secrets)
       .innerJoin(
         secretVersions,
-        and(
-          eq(secretVersions.secretId, secrets.id),
-          eq(secretVersions.tenantId, secrets.tenantId),
-          eq(secretVersions.version, secrets.currentVersion),
-        ),
+        and(eq(secretVersions.secretId, secrets.id), eq(secretVersions.version, secrets.currentVersion)),
       )
-      .where(and(eq(secrets.tenantId, tenantId), eq(secrets.path, path), isNull(secrets.deletedAt))),
+      .where(and(eq(secrets.path, path), isNull(secrets.deletedAt))),
   );
   const row = value[0];
   return { epoch, value: row ? toSealed(row.secret, row.version) : null };

@@ -21,7 +21,7 @@ beforeAll(async () => {
   }
   await ground.tenant.putSecret("test/public/KEY", CANARY, { allowed_hosts: ["api.provider.com"] });
   await ground.gateway.kill();
-  deployed = await serveAs(ground.gateway, { GATEWAY_DOMAIN: DOMAIN });
+  deployed = await serveAs(ground.gateway, { GATEWAY_DOMAIN: DOMAIN, MIN_TLS: "terminated" });
 });
 afterAll(async () => {
   await deployed.stop();
@@ -113,7 +113,7 @@ test.each([
   "attack 8, 10: with PRIVATE_UPSTREAMS %s nothing is answered but MISCONFIGURED",
   async (_where, bindings, host) => {
     await deployed.stop();
-    deployed = await serveAs(ground.gateway, bindings);
+    deployed = await serveAs(ground.gateway, { MIN_TLS: "terminated", ...bindings });
     for (const target of ["/v1/health", "/v1/connections", "/proxy/up/x"]) {
       const answer = await call(host ?? `127.0.0.1:${deployed.port}`, target);
       expect([answer.status, codeOf(answer)], target).toEqual([500, "MISCONFIGURED"]);

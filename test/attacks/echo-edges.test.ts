@@ -149,6 +149,32 @@ test("attack 44: a secret that became so after it was connected is not sent any 
   expect(lab.upstream.requests).toEqual([]);
 });
 
+test.each(["text/csv", "application/octet-stream", null])(
+  "attack 41: UTF-16 that nobody labels is searched all the same: %s",
+  async (type) => {
+    for (const swap of [false, true]) {
+      for (const filler of ["", "x".repeat(100_000)]) {
+        const wide = Buffer.from(`\ufeffname,key\r\n${filler},${CANARY}\r\n`, "utf16le");
+        if (swap) wide.swap16();
+        lab.upstream.answer = () => reply("200 OK", type === null ? [] : [["Content-Type", type]], wide);
+        const { body, status } = await lab.send("/proxy/bearer/x");
+        expect([status, body.length]).toEqual([200, wide.length]);
+        const narrow = (swap ? Buffer.from(body).swap16() : body).toString("utf16le");
+        expect(leaksOf(Buffer.from(narrow), CANARY)).toEqual([]);
+        expect(narrow.endsWith("\r\n")).toBe(true);
+      }
+    }
+  },
+);
+
+test("attack 41: a file that the upstream packed itself is out of reach, and the threat model says so", async () => {
+  const packed = gzipSync(`the key is ${CANARY}`);
+  lab.upstream.answer = () => reply("200 OK", [["Content-Type", "application/gzip"]], packed);
+  expect((await lab.send("/proxy/bearer/x")).body).toEqual(packed);
+  const model = readFileSync(new URL("../../docs/threat-model.md", import.meta.url), "utf8");
+  expect(model).toMatch(/## Out of scope[^]*attack 41[^]*packed/);
+});
+
 test("attack 45: reversed and interleaved echoes pass, and the threat model says so", async () => {
   const reversed = [...CANARY].reverse().join("");
   const interleaved = [...CANARY].join("·");

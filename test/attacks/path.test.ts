@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { CLIMBS, OVERRIDES } from "./paths.ts";
+import { BODY_OVERRIDES, CLIMBS, NO_OVERRIDES, OVERRIDES } from "./paths.ts";
 import { CANARY, codeOf, KINDS, type Lab, openLab } from "./support.ts";
 
 let lab: Lab;
@@ -110,6 +110,90 @@ test.each(OVERRIDES)(
     expect(targets()).toEqual([]);
   },
 );
+
+describe("attack 28: where methods are narrowed, no field of a body names another one", () => {
+  const typed = (type: string | null) => (type === null ? [] : [`Content-Type: ${type}`]);
+  const chunks = (body: string) => `${[...body].map((byte) => `1\r\n${byte}\r\n`).join("")}0\r\n\r\n`;
+
+  test.each(BODY_OVERRIDES)("attack 28: %s %j goes nowhere", async (type, body) => {
+    const whole = await lab.send("/proxy/up/mine/x", { method: "POST", headers: typed(type), body });
+    expect([whole.status, codeOf(whole)]).toEqual([400, "VALIDATION_ERROR"]);
+    expect(targets()).toEqual([]);
+    // In pieces of a byte, and of a length that nobody announced.
+    const headers = [...typed(type), "Transfer-Encoding: chunked"];
+    const streamed = await lab.send("/proxy/up/mine/x", { method: "POST", headers, body: chunks(body) });
+    expect([streamed.status, codeOf(streamed)]).toEqual([400, "VALIDATION_ERROR"]);
+    expect(targets()).toEqual([]);
+  });
+
+  test.each(["gzip", "deflate", "br"])(
+    "attack 28: a form in %s cannot be read, so it goes nowhere",
+    async (coding) => {
+      const headers = [...typed("application/x-www-form-urlencoded"), `Content-Encoding: ${coding}`];
+      const answer = await lab.send("/proxy/up/mine/x", { method: "POST", headers, body: "a=b" });
+      expect([answer.status, codeOf(answer)]).toEqual([400, "VALIDATION_ERROR"]);
+      expect(targets()).toEqual([]);
+    },
+  );
+
+  test("attack 28: a large body is watched to its end and keeps its length", async () => {
+    const type = "multipart/form-data; boundary=x";
+    const part = (name: string, value: string) =>
+      `--x\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
+    const file = part("file", "y".repeat(1_500_000));
+    const refused = await lab.send("/proxy/up/mine/x", {
+      method: "POST",
+      headers: typed(type),
+      body: `${file}${part("_method", "DELETE")}--x--`,
+    });
+    // Most of it has left by then: what the upstream has is no whole request.
+    expect([refused.status, codeOf(refused)]).toEqual([502, "UPSTREAM_FAILED"]);
+    expect(targets()).toEqual([]);
+    const body = `${file}${part("method", "DELETE")}--x--`;
+    const passed = await lab.send("/proxy/up/mine/x", { method: "POST", headers: typed(type), body });
+    expect(passed.status).toBe(200);
+    const received = lab.upstream.last();
+    expect(received.header("content-length")).toEqual([String(body.length)]);
+    expect(received.body.toString("latin1")).toBe(body);
+    const unannounced = await lab.send("/proxy/up/mine/x", {
+      method: "POST",
+      headers: [...typed(type), "Transfer-Encoding: chunked"],
+      body: `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+    });
+    expect([unannounced.status, codeOf(unannounced)]).toEqual([413, "BODY_TOO_LARGE"]);
+  });
+
+  test.each(NO_OVERRIDES)("attack 28: %s %j passes as it came", async (type, body) => {
+    for (const framed of [
+      { headers: typed(type), body },
+      { headers: [...typed(type), "Transfer-Encoding: chunked"], body: chunks(body) },
+    ]) {
+      const answer = await lab.send("/proxy/up/mine/x", { method: "POST", ...framed });
+      expect(answer.status, answer.text).toBe(200);
+      expect(lab.upstream.last().body.toString()).toBe(body);
+    }
+  });
+
+  test("attack 28: a token that is narrowed is held to it where the connection is not", async () => {
+    const call = {
+      method: "POST",
+      headers: typed("application/x-www-form-urlencoded"),
+      body: "_method=DELETE",
+    };
+    const allow = [{ connection: "open", methods: ["POST"] }];
+    const narrow = await lab.tenant.token(["connections:call:*"], { allow });
+    const refused = await lab.send("/proxy/open/x", { ...call, authorization: `Bearer ${narrow}` });
+    expect([refused.status, codeOf(refused)]).toEqual([400, "VALIDATION_ERROR"]);
+    expect(targets()).toEqual([]);
+    // Any method goes: whatever the body says is the provider's business.
+    expect((await lab.send("/proxy/open/x", call)).status).toBe(200);
+    const pathsOnly = await lab.tenant.token(["connections:call:*"], {
+      allow: [{ connection: "open", paths: ["/x"] }],
+    });
+    const free = await lab.send("/proxy/open/x", { ...call, authorization: `Bearer ${pathsOnly}` });
+    expect(free.status).toBe(200);
+  });
+});
 
 test("attack 28: a method the connection does not name is refused, in any case and at any length", async () => {
   for (const method of [

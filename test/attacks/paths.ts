@@ -89,3 +89,51 @@ export const OVERRIDES: readonly { headers?: string[]; target?: string }[] = [
   { target: "/proxy/up/mine/x?%20_method=DELETE" },
   { target: "/proxy/up/mine/x?_method[]=DELETE" },
 ];
+
+/** Bodies that say `DELETE` where servers look for it: media type (null: none) and body (attack 28). */
+export const BODY_OVERRIDES: readonly (readonly [type: string | null, body: string])[] = [
+  ["application/x-www-form-urlencoded", "_method=DELETE"],
+  ["application/x-www-form-urlencoded; charset=UTF-8", "a=1&b=%20&_METHOD=delete&c=2"],
+  ["application/x-www-form-urlencoded", "a=1;%5Fm%65thod=DELETE"],
+  ["application/x-www-form-urlencoded", `${"+%20".repeat(10)}_%256dethod=DELETE`],
+  ["application/x-www-form-urlencoded", "_method[]=DELETE"],
+  ["application/x-www-form-urlencoded", "X-HTTP-Method-Override=DELETE"],
+  ["application/x-www-form-urlencoded; charset=utf-16", "%00_%00m%00e%00t%00h%00o%00d=DELETE"],
+  ["APPLICATION/X-WWW-Form-URLencoded", "_method=DELETE"],
+  [null, "_method=DELETE"],
+  ["application/json", '{"amount":1,"_method":"DELETE"}'],
+  ["application/vnd.api+json", '{"a":{"b":[1,"}"]},"_\\u006dETHOD" : "DELETE"}'],
+  [
+    "multipart/form-data; boundary=x",
+    '--x\r\nContent-Disposition: form-data; name="_method"\r\n\r\nDELETE\r\n--x--',
+  ],
+  ["multipart/form-data; boundary=x", "--x\ncontent-disposition:form-data;NAME=_METHOD\n\nDELETE\n--x--"],
+  [
+    "multipart/form-data; boundary=x",
+    "--x\r\nContent-Disposition: form-data;\r\n name*=UTF-8''%5Fmethod\r\n\r\nDELETE\r\n--x--",
+  ],
+  [
+    "multipart/mixed; boundary=x",
+    '--x\r\nContent-Disposition: form-data; name="a"; name="\\_method"\r\n\r\nDELETE\r\n--x--',
+  ],
+  [
+    "multipart/form-data; boundary=x",
+    '--x\r\nContent-Disposition: form-data; name*0="_met"; name*1=hod\r\n\r\nDELETE\r\n--x--',
+  ],
+  [
+    "multipart/form-data; boundary=x",
+    '--x\r\nContent-Disposition: form-data; name="=?utf-8?q?=5Fmethod?="\r\n\r\nDELETE\r\n--x--',
+  ],
+];
+
+/** Bodies that only look like it: they pass byte for byte. */
+export const NO_OVERRIDES: readonly (readonly [type: string | null, body: string])[] = [
+  ["application/x-www-form-urlencoded", "payment_method=pm_card&a=_method&my_method=x&method=card"],
+  ["application/json", '{"data":{"_method":"DELETE"},"a":"_method","b":[{"_method":1}],"payment_method":2}'],
+  [
+    "multipart/form-data; boundary=x",
+    '--x\r\nContent-Disposition: form-data; name="file"; filename="_method"\r\n\r\n_method=DELETE name="_method"\r\n--x--',
+  ],
+  ["text/plain", "_method=DELETE"],
+  ["application/octet-stream", '{"_method":"DELETE"}'],
+];

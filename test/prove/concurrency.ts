@@ -2,6 +2,9 @@ import type { Mutation } from "./mutation.ts";
 
 const TESTS = ["test/attacks/concurrency.test.ts"];
 const TOKEN_OBJECT = "durable-objects/scoped-token.ts";
+const STREAMS = ["test/attacks/streams.test.ts"];
+const STREAM_PARTS = ["test/worker/gateway/streams.test.ts"];
+const OPEN_STREAMS = "src/gateway/open-streams.ts";
 
 export const CONCURRENCY: readonly Mutation[] = [
   {
@@ -35,6 +38,78 @@ export const CONCURRENCY: readonly Mutation[] = [
     find: 'const callId = newId("call");',
     replace: 'const callId = call.request.headers.get("idempotency-key") ?? newId("call");',
     tests: TESTS,
+  },
+  {
+    attack: 66,
+    what: "revoking one token tells the tenant's gate",
+    file: "src/tokens/tokens.ts",
+    find: "this.#parts.gate(tenantId).noteRevoked(revokedToken(token))",
+    replace: "Promise.resolve()",
+    tests: STREAMS,
+  },
+  {
+    attack: 66,
+    what: "open streams look for their token among the revoked ones",
+    file: OPEN_STREAMS,
+    find: "lease.revoked.includes(grant.tokenId) ||",
+    replace: "",
+    tests: STREAMS,
+  },
+  {
+    attack: 66,
+    what: "open streams are held against bulk revocations",
+    file: OPEN_STREAMS,
+    find: "isBelowWatermark(grant, lease.watermarks, targets);",
+    replace: "false;",
+    tests: STREAM_PARTS,
+  },
+  {
+    attack: 66,
+    what: "a freeze ends open streams",
+    file: OPEN_STREAMS,
+    find: 'if (lease.frozen) return "TENANT_FROZEN";',
+    replace: "",
+    tests: STREAM_PARTS,
+  },
+  {
+    attack: 66,
+    what: "without a lease a stream does not go on",
+    file: OPEN_STREAMS,
+    find: 'if (lease === null) return "UNAVAILABLE";',
+    replace: "if (lease === null) return null;",
+    tests: STREAM_PARTS,
+  },
+  {
+    attack: 66,
+    what: "after each check there is another",
+    file: OPEN_STREAMS,
+    find: "if (code === null) this.#wake();",
+    replace: "if (code === null) return;",
+    tests: STREAM_PARTS,
+  },
+  {
+    attack: 66,
+    what: "a cut stream is broken off, not ended as if it were whole",
+    file: "src/gateway/redact/pump.ts",
+    find: "writer.abort(error), chunks",
+    replace: "writer.close(), chunks",
+    tests: STREAMS,
+  },
+  {
+    attack: 66,
+    what: "a WebSocket is closed on both sides",
+    file: "src/gateway/websocket.ts",
+    find: "close(far, code === FAILED ? GOING_AWAY : code, reason);",
+    replace: "",
+    tests: STREAMS,
+  },
+  {
+    attack: 66,
+    what: "too many revoked tokens become all that their agent was issued",
+    file: "durable-objects/recent-revocations.ts",
+    find: "tokens: tokens.filter((each) => each.agentId !== agentId), folded }",
+    replace: "tokens: tokens.slice(-MAX_NAMED), folded: kept.folded }",
+    tests: ["test/worker/identity/revocations.test.ts"],
   },
   {
     attack: 67,

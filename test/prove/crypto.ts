@@ -1,7 +1,15 @@
-import type { Mutation } from "./mutation.ts";
+import type { Edit, Mutation } from "./mutation.ts";
 
 const TESTS = ["test/attacks/crypto.test.ts"];
+const FOREIGN = ["test/attacks/foreign-ids.test.ts"];
 const ENVELOPE = "src/vault/envelope.ts";
+
+/** The guard that runs no statement without its tenant would stop what lacks one, and say so. */
+const UNGUARDED: Edit = {
+  file: "src/base/database.ts",
+  find: "new GuardedDatabase(d1, tenantId);",
+  replace: "d1 as D1Database;",
+};
 
 export const CRYPTO: readonly Mutation[] = [
   {
@@ -16,8 +24,8 @@ export const CRYPTO: readonly Mutation[] = [
     attack: 70,
     what: "each tenant has a key-encryption key of its own",
     file: "src/vault/kms/embedded.ts",
-    find: '["valetkey kek", tenantId, version]',
-    replace: '["valetkey kek", version]',
+    find: '["valetkey kek", tenantId, version',
+    replace: '["valetkey kek", version',
     also: [
       { file: ENVELOPE, find: "format, binding.tenantId, binding.path", replace: "format, binding.path" },
     ],
@@ -49,42 +57,44 @@ export const CRYPTO: readonly Mutation[] = [
   },
   {
     attack: 73,
-    what: "a connection is looked for in the caller's tenant",
-    file: "src/connections/connection-rows.ts",
-    find: "return and(eq(connections.tenantId, tenantId), eq(connections.slug, slug));",
-    replace: "return eq(connections.slug, slug);",
+    what: "every statement is the caller's tenant's",
+    file: "src/base/tenant-dialect.ts",
+    find: "return found === null ? inner : and(eq(found[1], this.#tenantId), inner);",
+    replace: "return inner;",
+    also: [UNGUARDED],
     tests: TESTS,
   },
   {
     attack: 73,
-    what: "an agent is looked for in the caller's tenant",
-    file: "src/identity/agents.ts",
-    find: "return and(eq(agents.tenantId, tenantId), eq(agents.id, agentId), isNull(agents.deletedAt));",
-    replace: "return and(eq(agents.id, agentId), isNull(agents.deletedAt));",
-    tests: TESTS,
+    what: "every statement is the caller's tenant's, also where the other one is a real tenant",
+    file: "src/base/tenant-dialect.ts",
+    find: "return found === null ? inner : and(eq(found[1], this.#tenantId), inner);",
+    replace: "return inner;",
+    also: [UNGUARDED],
+    tests: FOREIGN,
   },
   {
     attack: 73,
-    what: "a token is looked for in the caller's tenant",
-    file: "src/tokens/tokens.ts",
-    find: ".where(and(eq(tokens.tenantId, tenantId), eq(tokens.id, tokenId)))\n      .limit(1);",
-    replace: ".where(eq(tokens.id, tokenId))\n      .limit(1);",
-    tests: TESTS,
+    what: "another tenant's token is not introspected",
+    file: "src/tokens/routes.ts",
+    find: "grant.tenantId !== caller.tenantId ||",
+    replace: "",
+    tests: FOREIGN,
   },
   {
     attack: 73,
-    what: "a secret is looked for in the caller's tenant",
-    file: "src/vault/secret-index.ts",
-    find: "return and(eq(secrets.tenantId, tenantId), isNull(secrets.deletedAt));",
-    replace: "return isNull(secrets.deletedAt);",
-    tests: TESTS,
+    what: "each tenant has a ledger of its own",
+    file: "src/audit/audit.ts",
+    find: "objectIdFor(this.#ledgers, this.#environment, tenantId as TenantId)",
+    replace: 'this.#ledgers.idFromName("ledger")',
+    tests: FOREIGN,
   },
   {
     attack: 73,
-    what: "a secret is changed in the caller's tenant",
-    file: "src/vault/secret-changes.ts",
-    find: "eq(secrets.tenantId, tenantId),\n            inArray(",
-    replace: "inArray(",
-    tests: TESTS,
+    what: "each tenant has a gate of its own",
+    file: "src/services.ts",
+    find: "objectIdFor(env.TENANT_GATE, env.ENVIRONMENT, tenantId)",
+    replace: 'env.TENANT_GATE.idFromName("gate")',
+    tests: FOREIGN,
   },
 ];

@@ -185,6 +185,14 @@ export const ECHOES: readonly Mutation[] = [
     tests: ["test/attacks/websocket.test.ts"],
   },
   {
+    attack: 41,
+    what: "UTF-16 is searched, labelled or not",
+    file: "src/gateway/redact/forms.ts",
+    find: "add(wideOf(spelling));",
+    replace: "",
+    tests: EDGES,
+  },
+  {
     attack: 49,
     what: "what comes back is for no cache",
     file: "src/gateway/headers.ts",

@@ -4,6 +4,7 @@ import { CONCURRENCY } from "./concurrency.ts";
 import { CRYPTO } from "./crypto.ts";
 import { DESTINATION } from "./destination.ts";
 import { ECHOES } from "./echo.ts";
+import { FAILURE } from "./failure.ts";
 import { HEADER } from "./headers.ts";
 import { LOAD } from "./load.ts";
 import type { Mutation } from "./mutation.ts";
@@ -21,6 +22,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...TOKEN,
   ...ADDRESS,
   ...CONCURRENCY,
+  ...FAILURE,
   ...CRYPTO,
   ...AUDIT,
   ...LOAD,

@@ -2,6 +2,7 @@ import type { Mutation } from "./mutation.ts";
 
 const TESTS = ["test/attacks/path.test.ts"];
 const TARGET = "src/gateway/target.ts";
+const OVERRIDE = "src/gateway/method-override.ts";
 
 export const PATH: readonly Mutation[] = [
   {
@@ -72,8 +73,56 @@ export const PATH: readonly Mutation[] = [
     attack: 28,
     what: "no parameter changes the method after it was checked",
     file: TARGET,
-    find: "if (MAY_OVERRIDE.test(query) &&",
-    replace: "if (false &&",
+    find: "if (overridesMethod(query))",
+    replace: "if (false)",
+    tests: TESTS,
+  },
+  {
+    attack: 28,
+    what: "no field of a form changes the method after it was checked",
+    file: OVERRIDE,
+    find: "watches.push(new FormWatch());",
+    replace: "watches.length;",
+    tests: TESTS,
+  },
+  {
+    attack: 28,
+    what: "no member of a JSON object changes the method after it was checked",
+    file: OVERRIDE,
+    find: "if (this.#depth === 1 && isField(this.#name)) refuse(NAMED);",
+    replace: "",
+    tests: TESTS,
+  },
+  {
+    attack: 28,
+    what: "no part of a multipart body changes the method after it was checked",
+    file: OVERRIDE,
+    find: "if (namesOf(this.#disposition).some(overridesMethod)) refuse(NAMED);",
+    replace: "",
+    tests: TESTS,
+  },
+  {
+    attack: 28,
+    what: "where methods are narrowed, a body that cannot be read for one is refused",
+    file: OVERRIDE,
+    find: 'if (headers.has("content-encoding") ||',
+    replace: "if (",
+    tests: TESTS,
+  },
+  {
+    attack: 28,
+    what: "a large body is watched as it goes",
+    file: "src/gateway/inject.ts",
+    find: "if (watch !== null && length !== null)",
+    replace: "if (false)",
+    tests: TESTS,
+  },
+  {
+    attack: 28,
+    what: "a token's own narrowing counts where the connection has none",
+    file: "src/gateway/authorize.ts",
+    find: "if (route.allow === null && grant.allow === null) return true;",
+    replace: "if (route.allow === null) return true;",
     tests: TESTS,
   },
   {

@@ -22,6 +22,8 @@ export interface Answer {
   pieces: readonly (string | Uint8Array)[];
   /** Default: 0, which still lets each piece leave as a segment of its own. */
   pauseMs?: number;
+  /** What comes behind the last piece: the end (default), a TCP reset, or nothing until the other side goes. */
+  ending?: "close" | "reset" | "hold";
 }
 
 export interface HostileUpstream {
@@ -120,19 +122,28 @@ export async function startHostileUpstream(): Promise<HostileUpstream> {
 }
 
 async function send(socket: Socket, upstream: HostileUpstream, request: Received): Promise<void> {
-  const { pieces, pauseMs = 0 } = await upstream.answer(request);
+  const { pieces, pauseMs = 0, ending = "close" } = await upstream.answer(request);
   for (const piece of pieces) {
     if (socket.destroyed) return;
     const isRoom = socket.write(piece);
     if (!isRoom) await new Promise<void>((resolve) => drained(socket, resolve));
     if (pieces.length > 2) await sleep(pauseMs);
   }
-  socket.end();
+  if (ending === "reset") {
+    // Behind the pieces, not instead of them: a reset throws away what is still on its way.
+    await sleep(100);
+    socket.resetAndDestroy();
+  } else if (ending === "close") socket.end();
 }
 
 function drained(socket: Socket, resolve: () => void): void {
-  socket.once("drain", resolve);
-  socket.once("close", resolve);
+  const done = (): void => {
+    socket.off("drain", done);
+    socket.off("close", done);
+    resolve();
+  };
+  socket.once("drain", done);
+  socket.once("close", done);
 }
 
 /** The request, or undefined while it is not whole. */

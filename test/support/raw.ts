@@ -28,7 +28,8 @@ export interface RawResponse {
 }
 
 /**
- * An HTTP/1.1 client that sends exactly what it is told and parses one answer, since every library normalises.
+ * An HTTP/1.1 client that sends exactly what it is told and parses one answer, since every library normalises. What
+ * comes before it (`100 Continue`, RFC 9110 §15.2) is passed over.
  * Resolves when the answer is complete or the peer closed; rejects after the timeout or without a status line.
  */
 export function sendRaw(request: RawRequest): Promise<RawResponse> {
@@ -61,11 +62,13 @@ export function sendRaw(request: RawRequest): Promise<RawResponse> {
   });
 }
 
-function parse(wire: Buffer, closed: boolean, isHead: boolean): RawResponse | undefined {
-  const end = wire.indexOf("\r\n\r\n");
+function parse(wire: Buffer, closed: boolean, isHead: boolean, start = 0): RawResponse | undefined {
+  const end = wire.indexOf("\r\n\r\n", start);
   if (end === -1) return undefined;
-  const [statusLine = "", ...lines] = wire.subarray(0, end).toString("latin1").split("\r\n");
+  const [statusLine = "", ...lines] = wire.subarray(start, end).toString("latin1").split("\r\n");
   const status = Number(statusLine.split(" ")[1]);
+  // After `101 Switching Protocols` comes another protocol, and no other answer.
+  if (status >= 100 && status < 200 && status !== 101) return parse(wire, closed, isHead, end + 4);
   const headers = lines.map(headerField);
   const header = (name: string) =>
     headers.filter(([field]) => field.toLowerCase() === name.toLowerCase()).map(([, value]) => value);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { watchSecret } from "./canary.ts";
+import { checkContract } from "./contract.ts";
 import type { Gateway } from "./gateway.ts";
 
 /** An answer of the gateway's API: `body` is the parsed JSON, `{}` where there is none. */
@@ -16,7 +17,10 @@ export interface ApiInit {
   headers?: Record<string, string>;
 }
 
-/** One call of the API with one credential. Never throws for a status; `must` does. */
+/**
+ * One call of the API with one credential. Never throws for a status; `must` does. Both throw where an answer is not as
+ * the gateway's own description says.
+ */
 export interface ApiClient {
   credential: string;
   call(method: string, path: string, init?: ApiInit): Promise<ApiAnswer>;
@@ -47,7 +51,7 @@ export interface ConnectionOptions {
   /** … or its value: it is stored at `test/{slug}/KEY`, for the host of `base_url`. */
   value?: string;
   allow?: { methods?: string[]; paths?: string[] }[];
-  limits?: { max_body_bytes?: number; timeout_seconds?: number };
+  limits?: Record<string, number>;
   references?: ("headers" | "query" | "body")[];
   websockets?: boolean;
   redact?: { shapes?: boolean; entropy?: boolean; minted?: boolean };
@@ -218,8 +222,10 @@ function apiClient(url: string, credential: string): ApiClient {
       ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
       signal: AbortSignal.timeout(20_000),
     });
+    const { status, headers } = response;
     const text = await response.text();
-    return { status: response.status, headers: response.headers, body: parseJson(text) };
+    await checkContract(url, method, path, { status, headers, text });
+    return { status, headers, body: parseJson(text) };
   };
   return {
     credential,

@@ -1,4 +1,13 @@
-import { escapeAt, escapeIsByte, escapeLength, escapeValue, type PackedEscape } from "./escapes.ts";
+import {
+  AFTER_BACKSLASH,
+  escapeAt,
+  escapeIsByte,
+  escapeLength,
+  escapeValue,
+  isNoEscape,
+  type PackedEscape,
+  unitOf,
+} from "./escapes.ts";
 import { BASE64, unfold } from "./fold.ts";
 import { LEAD, LEADS, LOOSE, NAME, pairKinds } from "./pairs.ts";
 
@@ -7,6 +16,8 @@ export type ByteSet = Uint8Array;
 
 export const ANY_BYTE: ByteSet = new Uint8Array(256).fill(1);
 
+const BACKSLASH = 0x5c;
+const LOWER_U = 0x75;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 /** Encoders that wrap do so at 60, 64 or 76 characters; prose has no such run before a line's end. */
@@ -14,8 +25,13 @@ const SHORTEST_WRAPPED = 40;
 
 /** Is told in passing what else the text holds. */
 export interface Watch {
-  /** Ten token characters stand at `at`: every run of 20 or more is told, by a place in it, once or more. */
-  run(at: number): void;
+  /** Whether it wants to be told of a run that begins at `first` or the byte before: what is longest to find out last. */
+  mayBegin(first: number): boolean;
+  /**
+   * Ten token characters stand at `at`: every run of 20 or more is told, by a place in it, once or more. It begins at
+   * `first` or the byte before.
+   */
+  run(at: number, first: number): void;
   /** A `_token"` may stand in, or begin or end in, these bytes; `from` is even. */
   names(from: number, to: number): void;
 }
@@ -96,13 +112,40 @@ export class EscapeReader {
 
   /** Moves to the next escape; false where there is none. */
   #next(): boolean {
+    const to = this.#to;
     let i = this.#end;
     for (;;) {
-      i = this.#lead(i);
-      if (i >= this.#to) return false;
+      // Escapes stand in rows.
+      if (i >= to || LEADS[this.#bytes[i]!] === 0) i = this.#lead(i);
+      if (i >= to) return false;
+      const length = this.#quiet(i);
+      if (length > 0) {
+        i += length;
+        continue;
+      }
       if (this.#read(i)) return true;
       i = this.#end;
     }
+  }
+
+  /**
+   * The length of what stands at a lead byte, where two bytes, or a whole `\uXXXX`, tell that it is not worth undoing;
+   * 0 where it has to be read. Whatever this passes over, `#read` would.
+   */
+  #quiet(at: number): number {
+    const bytes = this.#bytes;
+    const lead = bytes[at]!;
+    const isWrapped = at > 0 && BASE64[bytes[at - 1]!] === 1;
+    if (isLineBreak(lead)) return isWrapped ? 0 : 1;
+    if (at + 1 >= this.#to) return 0;
+    if (lead !== BACKSLASH) return isNoEscape(bytes, at) ? 1 : 0;
+    const next = bytes[at + 1]!;
+    const single = AFTER_BACKSLASH[next]!;
+    if (single >= 0) return this.#worth[single] === 1 || (isWrapped && isLineBreak(single)) ? 0 : 2;
+    if (next !== LOWER_U) return 0;
+    const unit = unitOf(bytes, at, this.#to);
+    // Control characters and halves of pairs are left to `#read`.
+    return unit < 0x20 || (unit & 0xf800) === 0xd800 || this.#worth[leadingByte(unit)] === 1 ? 0 : 6;
   }
 
   /** The next byte from `from` on that an escape or a line break begins with; or the end of the text. */
@@ -134,10 +177,12 @@ export class EscapeReader {
           if (at !== behindRun) {
             let first = at;
             while (first > 0 && (kinds[pairs[first - 1]!]! & LOOSE) === 0) first--;
-            const enough = first + RUN;
-            let next = at + GROUP;
-            while (next < enough && next < pairs.length && (kinds[pairs[next]!]! & LOOSE) === 0) next++;
-            if (next >= enough) watch!.run(2 * at);
+            if (watch!.mayBegin(2 * first)) {
+              const enough = first + RUN;
+              let next = at + GROUP;
+              while (next < enough && next < pairs.length && (kinds[pairs[next]!]! & LOOSE) === 0) next++;
+              if (next >= enough) watch!.run(2 * at, 2 * first);
+            }
           }
           behindRun = at + GROUP;
         }

@@ -61,7 +61,7 @@ const NAMED: ReadonlyMap<string, number> = new Map(
 );
 
 /** What one character after a backslash stands for, -1 where it takes more: punctuation is itself, letters are C's. */
-const AFTER_BACKSLASH = Int16Array.from({ length: 256 }, (_, byte) => {
+export const AFTER_BACKSLASH = Int16Array.from({ length: 256 }, (_, byte) => {
   const letter = "btnvfr".indexOf(String.fromCharCode(byte));
   if (letter >= 0) return 8 + letter;
   return byte > 0x20 && byte < 0x7f && !isAlphanumeric(byte) ? byte : -1;
@@ -99,6 +99,25 @@ export function escapeIsByte(escape: PackedEscape): boolean {
   return (escape & 32) !== 0;
 }
 
+/** 1 where an escape can go on like this behind a `%`: a digit, or the `u` of old servers. */
+const AFTER_PERCENT = Uint8Array.from(HEX, (digit, byte) => (digit >= 0 || (byte | 0x20) === 0x75 ? 1 : 0));
+
+/**
+ * Whether nothing begins with the lead byte at `at` that this byte and the next can tell: at least one of four leads in
+ * bytes drawn at random is one of those.
+ */
+export function isNoEscape(bytes: Uint8Array, at: number): boolean {
+  const next = bytes[at + 1]!;
+  switch (bytes[at]) {
+    case PERCENT:
+      return AFTER_PERCENT[next] === 0;
+    case AMPERSAND:
+      return next !== HASH && !isAlphanumeric(next);
+    default:
+      return false;
+  }
+}
+
 /** The value of `count` hexadecimal digits at `at`, or -1. */
 function hexAt(bytes: Uint8Array, at: number, count: number, end: number): number {
   if (at + count > end) return -1;
@@ -109,6 +128,17 @@ function hexAt(bytes: Uint8Array, at: number, count: number, end: number): numbe
     value = value * 16 + digit;
   }
   return value;
+}
+
+/** The unit that `\uXXXX` at `start` stands for, by itself; -1 where it is none. */
+export function unitOf(bytes: Uint8Array, start: number, end: number): number {
+  if (start + 6 > end) return -1;
+  const unit =
+    (HEX[bytes[start + 2]!]! << 12) |
+    (HEX[bytes[start + 3]!]! << 8) |
+    (HEX[bytes[start + 4]!]! << 4) |
+    HEX[bytes[start + 5]!]!;
+  return unit;
 }
 
 /** A UTF-16 unit of four digits at `at`, joined with the unit of a second escape where both are a surrogate pair. */

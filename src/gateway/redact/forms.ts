@@ -18,8 +18,8 @@ const LONGEST_NESTED = 4096;
 const DECODINGS = 3;
 
 /**
- * Every fixed form of the values: themselves, in base64 at the three alignments and in hexadecimal, the same of
- * their usual escapes and of their base64 (an echo may encode a whole document). What is escaped character by
+ * Every fixed form of the values: themselves, in UTF-16, in base64 at the three alignments and in hexadecimal, the same
+ * of their usual escapes and of their base64 (an echo may encode a whole document). What is escaped character by
  * character is not listed here: the search unescapes first.
  */
 export function formsOf(values: readonly Uint8Array[]): Form[] {
@@ -31,7 +31,10 @@ export function formsOf(values: readonly Uint8Array[]): Form[] {
   };
   for (const value of values) {
     const spellings = spellingsOf(value);
-    for (const spelling of spellings) add(spelling);
+    for (const spelling of spellings) {
+      add(spelling);
+      add(wideOf(spelling));
+    }
     const nested = value.length <= LONGEST_NESTED ? spellings.flatMap(escapedOf) : [];
     for (const text of [...spellings, ...nested]) {
       if (text.length < SHORTEST) continue;
@@ -82,15 +85,28 @@ function spellingsOf(value: Uint8Array): Uint8Array[] {
   return spellings;
 }
 
+/**
+ * UTF-16, which spreadsheets and Windows write into files that say nothing of it. Of ASCII and without the zero byte at
+ * its end (or its beginning), it is the same in either order of bytes.
+ */
+function wideOf(value: Uint8Array): Uint8Array {
+  return Buffer.from(Buffer.from(value).toString("utf8"), "utf16le").subarray(0, -1);
+}
+
 /** The value as it stands inside JSON, a URL, HTML or a Basic header, to be encoded once more with all around it. */
 function escapedOf(value: Uint8Array): Uint8Array[] {
   const text = latin1(value);
-  const percent = text.replaceAll(/[^A-Za-z0-9._~-]/g, (char) => `%${hexByte(char).toUpperCase()}`);
+  const json = JSON.stringify(text).slice(1, -1);
+  // By RFC 3986, as JavaScript's `encodeURIComponent`, and as forms are: they differ in what they leave as it is.
+  const percent = [/[^A-Za-z0-9._~-]/g, /[^A-Za-z0-9._~!'()*-]/g, /[^A-Za-z0-9._* -]/g].map((escaped) =>
+    text.replaceAll(escaped, (char) => `%${hexByte(char).toUpperCase()}`).replaceAll(" ", "+"),
+  );
   const html = text.replaceAll(
     /[&<>"]/g,
     (char) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[char] ?? "&quot;",
   );
-  return [JSON.stringify(text).slice(1, -1), percent, html, Buffer.from(value).toString("base64")].map(ascii);
+  const base64 = Buffer.from(value).toString("base64");
+  return [...new Set([json, json.replaceAll("/", "\\/"), ...percent, html, base64])].map(ascii);
 }
 
 /** The value with all of its escapes undone once, if it has any. */

@@ -2,7 +2,7 @@ import { isRandom, LONGEST_RANDOM, runEnd, runStart } from "./entropy.ts";
 import type { Watch } from "./escape-reader.ts";
 import { eachMintedPair, LONGEST_NAME, mintedValue, pairEnd, stringEnd } from "./minted.ts";
 import { pairOf, TOKEN } from "./pairs.ts";
-import { eachPemLine, FURTHEST_HEADER, GAP, pemBodyBefore } from "./pem.ts";
+import { eachPemLine, FURTHEST_HEADER, GAP, NO_DASHES, pemBodyBefore } from "./pem.ts";
 import { LONGEST_SHAPE, shapeAt, shapeHeads } from "./shapes.ts";
 import { addSpan } from "./spans.ts";
 
@@ -68,6 +68,8 @@ export class Lookout implements Watch {
   readonly #heads = shapeHeads();
   /** Runs that begin before are masked already, or are no credential. */
   #done = 0;
+  /** Up to here it is known that no header of a PEM key ends. */
+  #clear = 0;
   /** How far it is known what looks drawn at random. */
   #measured = 0;
 
@@ -102,16 +104,25 @@ export class Lookout implements Watch {
     }
   }
 
-  run(at: number): void {
-    if (at < this.#done) return;
+  mayBegin(first: number): boolean {
+    if (this.#wanted.entropy) return true;
     const bytes = this.#bytes;
-    let start = at;
-    while (start > 0 && TOKEN[bytes[start - 1]!] === 1) start--;
-    // Nearly all runs end here.
-    const isPlain =
-      this.#heads[pairOf(bytes[start]!, bytes[start + 1]!)] === 0 &&
-      (start === 0 || GAP[bytes[start - 1]!] === 0);
-    if (!isPlain && this.#wanted.shapes && (start > 0 || this.#edges.seen === 0)) this.#shape(start);
+    const start = first > 0 && TOKEN[bytes[first - 1]!] === 1 ? first - 1 : first;
+    return this.#mayBeginAt(start);
+  }
+
+  /** Nearly all runs end here. */
+  #mayBeginAt(start: number): boolean {
+    const bytes = this.#bytes;
+    if (this.#heads[pairOf(bytes[start]!, bytes[start + 1]!)] !== 0) return true;
+    return start > 0 && GAP[bytes[start - 1]!] === 1;
+  }
+
+  run(at: number, first: number): void {
+    if (at < this.#done) return;
+    const start = first > 0 && TOKEN[this.#bytes[first - 1]!] === 1 ? first - 1 : first;
+    const isWhole = start > 0 || this.#edges.seen === 0;
+    if (this.#wanted.shapes && isWhole && this.#mayBeginAt(start)) this.#shape(start);
     if (this.#wanted.entropy) this.#random(start);
   }
 
@@ -138,8 +149,10 @@ export class Lookout implements Watch {
       this.#done = match.to;
       return;
     }
-    const pem = start > 0 && GAP[bytes[start - 1]!] === 1 ? pemBodyBefore(bytes, start, this.#to) : -1;
+    if (start === 0 || GAP[bytes[start - 1]!] === 0) return;
+    const pem = pemBodyBefore(bytes, start, this.#to, this.#clear);
     if (pem >= 0) this.#done = this.#pem(pem);
+    else if (pem === NO_DASHES) this.#clear = start;
   }
 
   /** The pieces between dots are looked at one by one. */

@@ -16,20 +16,25 @@ const HEADER = /BEGIN[^-]{0,32}PRIVATE(?: |\+|%20)KEY(?:(?: |\+|%20)BLOCK)?-----
 const AFTER_BACKSLASH = flags(/[nrtu\\/]/);
 const LONGEST_FIELD = 120;
 
+/** No header ends within reach. */
+export const NO_DASHES = -1;
+const NO_HEADER = -2;
+
 /**
  * For a run behind a GAP: where the body of a PEM private key (RFC 7468 §10 and §11, and OpenPGP's and OpenSSH's kin)
- * begins in which it stands, or -1. Looks a bounded way back.
+ * begins in which it stands; NO_DASHES, or less, where there is none. Looks a bounded way back, and not behind `clear`,
+ * for which the answer was NO_DASHES.
  */
-export function pemBodyBefore(bytes: Uint8Array, at: number, to: number): number {
+export function pemBodyBefore(bytes: Uint8Array, at: number, to: number, clear: number): number {
   // Without any line break the run itself begins with the end of the header.
   let end = at;
   while (end < at + 6 && bytes[end] !== DASH) end++;
-  if (areDashes(bytes, end, to)) return isHeader(bytes, end + 5) ? end + 5 : -1;
-  const first = Math.max(5, at - FURTHEST_HEADER);
+  if (areDashes(bytes, end, to)) return isHeader(bytes, end + 5) ? end + 5 : NO_HEADER;
+  const first = Math.max(5, at - FURTHEST_HEADER, clear < at ? clear + 1 : 0);
   for (let i = at; i >= first && BETWEEN[bytes[i - 1]!] === 1; i--)
     if (bytes[i - 1] === DASH && areDashes(bytes, i - 5, to))
-      return isHeader(bytes, i) && areLines(latin1(bytes, i, at)) ? i : -1;
-  return -1;
+      return isHeader(bytes, i) && areLines(latin1(bytes, i, at)) ? i : NO_HEADER;
+  return NO_DASHES;
 }
 
 /** Whether lines are a key's, fields or base64, and not words that go on about one. */

@@ -1,3 +1,4 @@
+import type { Flow } from "./flow.ts";
 import type { HoldBack } from "./framing.ts";
 import type { Edges, Open } from "./lookout.ts";
 import { maskSpans, spansBeyond } from "./spans.ts";
@@ -74,8 +75,8 @@ class Held {
 }
 
 /**
- * Copies `source` to `sink`, masked, in bounded memory. Resolves when the sink is closed; on an error of either side
- * both are aborted and it rejects with the error.
+ * Copies `source` to `sink`, masked, in bounded memory. Resolves when the sink is closed; on an error of either side,
+ * and when `flow` says so, both are aborted and it rejects with the error.
  */
 export async function pumpMasked(
   source: ReadableStream<Uint8Array>,
@@ -83,27 +84,43 @@ export async function pumpMasked(
   holdBack: HoldBack,
   search: Search,
   onBytes: (count: number) => void,
+  flow?: Flow,
 ): Promise<void> {
   const chunks = chunksOf(source);
   const writer = sink.getWriter();
   const held = new Held();
+  let cut: Error | null = null;
   const pass = async (count: number, searched: number): Promise<void> => {
+    if (cut !== null) throw cut;
     if (count === 0) return;
+    flow?.moved("agent");
     await writer.write(held.take(count, searched, search));
     onBytes(count);
   };
   // An agent that has gone is noticed at once, not at the upstream's next byte.
   writer.closed.catch((reason: unknown) => chunks.cancel(reason)).catch(() => {});
-  try {
+  const copy = async (): Promise<void> => {
     for (let chunk = await chunks.next(); chunk; chunk = await chunks.next()) {
       held.append(chunk);
       const { count, searched } = holdBack.release(held.bytes, held.length);
       await pass(count, searched);
+      flow?.moved("upstream");
     }
     await pass(held.length, held.length);
     await writer.close();
+  };
+  // A read or write that is stuck holds up neither the cut nor what is told of it.
+  const cutting = new Promise<never>((_resolve, reject) => {
+    flow?.onCut((error) => {
+      cut = error;
+      reject(error);
+    });
+  });
+  try {
+    await (flow === undefined ? copy() : Promise.race([copy(), cutting]));
   } catch (error) {
-    await Promise.allSettled([chunks.cancel(error), writer.abort(error)]);
+    const ending = Promise.allSettled([writer.abort(error), chunks.cancel(error)]);
+    if (cut === null) await ending;
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { type ByteSet, EscapeReader, NOTE, worthUndoing } from "./escape-reader.ts";
 import { formsOf } from "./forms.ts";
+import type { Flow } from "./flow.ts";
 import { HoldBack, type ReleaseMode } from "./framing.ts";
 import { decisionDistance, type Edges, Lookout, type Lookouts, type Open, WHOLE } from "./lookout.ts";
 import { maskUrlTokens } from "./minted.ts";
@@ -20,13 +21,14 @@ export interface Redactor {
   whole(body: Uint8Array): Uint8Array;
   /**
    * Copies source to sink, masked, same length, in bounded memory. `onBytes` is told the bytes passed on. Resolves
-   * at the end; on an error both sides are aborted and it rejects.
+   * at the end; on an error, and when `flow` says so, both sides are aborted and it rejects.
    */
   pump(
     source: ReadableStream<Uint8Array>,
     sink: WritableStream<Uint8Array>,
     mode: ReleaseMode,
     onBytes?: (count: number) => void,
+    flow?: Flow,
   ): Promise<void>;
 }
 
@@ -107,6 +109,7 @@ export class FormRedactor implements Redactor {
     sink: WritableStream<Uint8Array>,
     mode: ReleaseMode,
     onBytes: (count: number) => void = () => {},
+    flow?: Flow,
   ): Promise<void> {
     // A value of several lines would be cut by frames that end with a line.
     const holdBack = new HoldBack(this.#multiline ? "distance" : mode, this.distance);
@@ -116,6 +119,7 @@ export class FormRedactor implements Redactor {
       holdBack,
       (bytes, length, spans, edges) => this.#search(bytes, length, spans, edges, LAYERS),
       onBytes,
+      flow,
     );
   }
 

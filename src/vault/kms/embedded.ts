@@ -11,7 +11,8 @@ const MAX_KEKS = 1_000;
 
 /**
  * The embedded provider: a tenant's KEK is HKDF-SHA256 (RFC 5869) of a root key, with `SALT` and the info
- * `["valetkey kek", tenant, version]` in JSON. A data key is wrapped by AES-256-GCM: nonce (12 bytes), ciphertext, tag.
+ * `["valetkey kek", tenant, version]` in JSON, with the key's name at the end if it has one. A data key is wrapped by
+ * AES-256-GCM: nonce (12 bytes), ciphertext, tag.
  * Root keys are held as a Worker secret: in production a key service is better.
  */
 export class EmbeddedKeyProvider implements KeyProvider {
@@ -29,17 +30,23 @@ export class EmbeddedKeyProvider implements KeyProvider {
     this.#newest = `${ID}/${[...this.#roots.keys()][0]}`;
   }
 
-  keyVersion(): Promise<string> {
-    return Promise.resolve(this.#newest);
+  keyVersion(_tenantId: string, kek: string | null = null): Promise<string> {
+    return Promise.resolve(this.#newestOf(kek));
   }
 
-  async wrap(tenantId: string, dek: Uint8Array, aad: Uint8Array): Promise<WrappedKey> {
+  async wrap(
+    tenantId: string,
+    dek: Uint8Array,
+    aad: Uint8Array,
+    name: string | null = null,
+  ): Promise<WrappedKey> {
     if (dek.byteLength !== DEK_BYTES) throw new TypeError(`a data key has ${DEK_BYTES} bytes`);
-    const kek = await this.#kek(tenantId, this.#newest);
+    const keyVersion = this.#newestOf(name);
+    const kek = await this.#kek(tenantId, keyVersion);
     const iv = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
     const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData: aad }, kek, dek);
     const wrapped = Buffer.concat([iv, new Uint8Array(sealed)]).toString("base64");
-    return { wrapped, keyVersion: this.#newest };
+    return { wrapped, keyVersion };
   }
 
   async unwrap(tenantId: string, key: WrappedKey, aad: Uint8Array): Promise<CryptoKey> {
@@ -64,20 +71,25 @@ export class EmbeddedKeyProvider implements KeyProvider {
       throw cannotOpen(error);
     }
     try {
-      return await this.wrap(tenantId, dek, aad);
+      return await this.wrap(tenantId, dek, aad, parseKeyVersion(key.keyVersion)?.name ?? null);
     } finally {
       dek.fill(0);
     }
+  }
+
+  #newestOf(kek: string | null): string {
+    return kek === null ? this.#newest : `${this.#newest}/${kek}`;
   }
 
   async #kek(tenantId: string, keyVersion: string): Promise<CryptoKey> {
     const cacheKey = `${keyVersion} ${tenantId}`;
     const held = this.#keks.get(cacheKey);
     if (held !== undefined) return held;
-    const version = keyVersion.startsWith(`${ID}/`) ? keyVersion.slice(ID.length + 1) : "";
+    const { version, name } = parseKeyVersion(keyVersion) ?? { version: "", name: null };
     const root = this.#roots.get(version);
     if (root === undefined) throw cannotOpen(`no root key for ${JSON.stringify(keyVersion)}`);
-    const info = new TextEncoder().encode(JSON.stringify(["valetkey kek", tenantId, version]));
+    const named = name === null ? [] : [name];
+    const info = new TextEncoder().encode(JSON.stringify(["valetkey kek", tenantId, version, ...named]));
     const kek = await crypto.subtle.deriveKey(
       { name: "HKDF", hash: "SHA-256", salt: SALT, info },
       await crypto.subtle.importKey("raw", root, "HKDF", false, ["deriveKey"]),
@@ -99,6 +111,13 @@ export function embeddedKeyProvider(rootKeys: string): EmbeddedKeyProvider {
   const provider = new EmbeddedKeyProvider(rootKeys);
   providers.set(rootKeys, provider);
   return provider;
+}
+
+/** `embedded/{version}` or `embedded/{version}/{name}`. */
+function parseKeyVersion(text: string): { readonly version: string; readonly name: string | null } | null {
+  const [id, version, name, ...rest] = text.split("/");
+  if (id !== ID || version === undefined || name === "" || rest.length > 0) return null;
+  return { version, name: name ?? null };
 }
 
 function split(key: WrappedKey): { readonly iv: Uint8Array; readonly sealed: Uint8Array } {

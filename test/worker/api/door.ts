@@ -6,11 +6,12 @@ import { newId, type TenantId } from "../../../src/base/ids.ts";
 import type { Role } from "../../../src/identity/caller.ts";
 import { credentialDigest, newCredential } from "../../../src/identity/credential.ts";
 import { members, tenants } from "../../../src/identity/tables.ts";
+import { checkContract } from "./contract.ts";
 
 const worker = (exports as unknown as { readonly default: Fetcher }).default;
 
 export const bindings = env as unknown as Env;
-export const db = openDatabase(bindings.DB);
+export const db = openDatabase(bindings).acrossTenants("what a test looks into");
 export const pepper = Buffer.from(bindings.PEPPER ?? "", "base64");
 
 const made = new Set<TenantId>();
@@ -50,12 +51,12 @@ export interface Sent {
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  /** The parsed body, `{}` where it is empty. */
+  /** The parsed body, `{}` where it is empty or no JSON. */
   // oxlint-disable-next-line typescript/no-explicit-any -- what comes over the wire has no type; tests say what it is.
   readonly body: any;
 }
 
-/** One call through the Worker's own door. */
+/** One call through the Worker's own door. Throws where the answer is not one that the API's description has. */
 export async function send(method: string, path: string, sent: Sent = {}): Promise<Answer> {
   const { body, credential } = sent;
   const response = await worker.fetch(`http://localhost${path}`, {
@@ -68,7 +69,12 @@ export async function send(method: string, path: string, sent: Sent = {}): Promi
     ...(body === undefined ? {} : { body: isRaw(body) ? body : JSON.stringify(body) }),
   });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, body: text === "" ? {} : JSON.parse(text) };
+  checkContract(method, path, { status: response.status, headers: response.headers, text });
+  return { status: response.status, headers: response.headers, body: parsed(response.headers, text) };
+}
+
+function parsed(headers: Headers, text: string): unknown {
+  return text !== "" && headers.get("content-type")?.includes("json") ? JSON.parse(text) : {};
 }
 
 function isRaw(body: unknown): body is string | ReadableStream {

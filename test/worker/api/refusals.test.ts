@@ -85,17 +85,7 @@ const BAD_FREEZES = [
   { frozen: true, reason: "a".repeat(501) },
 ];
 
-const NO_JSON_OBJECTS = [
-  '{"name": "a"',
-  "null",
-  "[]",
-  '"text"',
-  "7",
-  "\u0000",
-  "{'name': 'a'}",
-  "name=a",
-  "[".repeat(50_000),
-];
+const NO_JSON_OBJECTS = ['{"name": "a"', "null", "[]", '"text"', "7", "\u0000", "{'name': 'a'}", "name=a"];
 
 let tenant: Awaited<ReturnType<typeof newTenant>>;
 let agentId: string;
@@ -132,6 +122,7 @@ describe("nothing is written and the code is stable", () => {
 
   test.each(WRITES)("%s %s with a body that is no JSON object", async (method, path) => {
     for (const body of NO_JSON_OBJECTS) await expectRefused(400, "VALIDATION_ERROR", method, path, { body });
+    await expectRefused(400, "JSON_TOO_DEEP", method, path, { body: "[".repeat(50_000) });
   });
 
   test.each(WRITES)(
@@ -159,7 +150,7 @@ describe("nothing is written and the code is stable", () => {
   test("POST /v1/agents with every bad value", async () => {
     for (const body of BAD_AGENTS)
       await expectRefused(400, "VALIDATION_ERROR", "POST", "/v1/agents", { body });
-  });
+  }, 30_000);
 
   test("PATCH /v1/agents/{id} with every bad value, and with nothing", async () => {
     await expectRefused(400, "VALIDATION_ERROR", "PATCH", "/v1/agents/{agent}", { body: {} });
@@ -167,7 +158,7 @@ describe("nothing is written and the code is stable", () => {
       if (body.name === undefined) continue;
       await expectRefused(400, "VALIDATION_ERROR", "PATCH", "/v1/agents/{agent}", { body });
     }
-  });
+  }, 30_000);
 
   test("PATCH /v1/tenant with every bad value, and with nothing", async () => {
     for (const body of [{}, { reveal: "maybe" }, { reveal: null }, { reveal: true }, { reveal: ["allow"] }]) {

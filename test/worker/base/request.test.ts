@@ -82,12 +82,12 @@ describe("a body", () => {
 
   it("attack 89: that never ends, or drips, is given up at the deadline", async () => {
     const never = streaming(() => new Promise(() => undefined));
-    expect(await problemOf(readBody(never, 1_000, { deadlineMs: 50 }))).toBe("408 BODY_TIMEOUT");
+    expect(await problemOf(readBody(never, 1_000, { totalMs: 50 }))).toBe("408 BODY_TIMEOUT");
     const dripping = streaming(async () => {
       await scheduler.wait(20);
       return new Uint8Array(1);
     });
-    expect(await problemOf(readBody(dripping, 1_000_000, { deadlineMs: 150 }))).toBe("408 BODY_TIMEOUT");
+    expect(await problemOf(readBody(dripping, 1_000_000, { totalMs: 150 }))).toBe("408 BODY_TIMEOUT");
   });
 
   it("that its sender breaks off is an error", async () => {

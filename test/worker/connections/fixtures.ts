@@ -8,7 +8,7 @@ import type { DestinationRules } from "../../../src/connections/destination.ts";
 import { connectionCreateSchema, connectionPatchSchema } from "../../../src/connections/schemas.ts";
 import { parseCredential } from "../../../src/credentials/kinds.ts";
 import type { SecretWrite } from "../../../src/vault/settle.ts";
-import { d1, db, openVault } from "../vault/fixtures.ts";
+import { d1, database, openVault } from "../vault/fixtures.ts";
 
 export const CANARY = "canary-51c0ffee-live-secret";
 export const KEY = "staging/up/KEY";
@@ -21,7 +21,7 @@ const DEPLOYED: DestinationRules = { privateAllowed: false, ownHosts: [OWN_HOST]
 export async function openConnections(rules: DestinationRules = DEPLOYED) {
   const { tenantId, vault, changes, editor, time } = await openVault();
   const parts = {
-    db,
+    db: database,
     changes,
     vault,
     parseCredential,

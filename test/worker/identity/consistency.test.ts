@@ -25,9 +25,13 @@ interface Seen {
 }
 
 /** Callers on eight isolates, each calling again and again until `until`, and what every call saw. */
-async function keepCalling(token: string, callers: number, until: () => boolean): Promise<Seen[]> {
+async function keepCalling(
+  token: string,
+  callers: number,
+  seen: Seen[],
+  until: () => boolean,
+): Promise<void> {
   const isolates = Array.from({ length: 8 }, isolate);
-  const seen: Seen[] = [];
   await Promise.all(
     Array.from({ length: callers }, async (_, index) => {
       while (!until()) {
@@ -40,21 +44,25 @@ async function keepCalling(token: string, callers: number, until: () => boolean)
       }
     }),
   );
-  return seen;
 }
 
-/** Calls all the while, makes the change after a second, and goes on until well after it is effective. */
+const ENOUGH = 60;
+
+/** Calls all the while, makes the change after enough calls, and goes on until enough began after it was effective. */
 async function changeUnderLoad(
   tenant: Tenant,
   change: () => Promise<{ readonly effectiveAt: number }>,
 ): Promise<{ seen: Seen[]; changedAt: number; effectiveAt: number }> {
   const token = await tenant.token();
   let effectiveAt = Number.POSITIVE_INFINITY;
-  const calling = keepCalling(token, Math.ceil(CALLERS / 3), () => Date.now() > effectiveAt + 700);
-  await scheduler.wait(1_000);
+  const seen: Seen[] = [];
+  const isEnough = () => seen.filter(({ startedAt }) => startedAt >= effectiveAt).length >= ENOUGH;
+  const calling = keepCalling(token, Math.ceil(CALLERS / 3), seen, isEnough);
+  while (seen.length < ENOUGH) await scheduler.wait(100);
   const changedAt = Date.now();
   ({ effectiveAt } = await change());
-  return { seen: await calling, changedAt, effectiveAt };
+  await calling;
+  return { seen, changedAt, effectiveAt };
 }
 
 describe("a change holds from the moment it is acknowledged as effective", () => {
@@ -78,9 +86,7 @@ describe("a change holds from the moment it is acknowledged as effective", () =>
     const [move, disable, freeze] = results;
     for (const { seen, changedAt, effectiveAt } of results) {
       const before = seen.filter(({ startedAt }) => startedAt < changedAt - 200);
-      const after = seen.filter(({ startedAt }) => startedAt >= effectiveAt);
-      expect(before.length).toBeGreaterThan(50);
-      expect(after.length).toBeGreaterThan(50);
+      expect(before.length).toBeGreaterThan(0);
       for (const { status } of before) expect(status).toBe(200);
     }
     const since = ({ seen, effectiveAt }: { seen: Seen[]; effectiveAt: number }) =>
@@ -99,7 +105,7 @@ describe("a change holds from the moment it is acknowledged as effective", () =>
     let killed = 0;
     const context = createExecutionContext();
     const changes = new GatedChanges({
-      db: openDatabase(bindings.DB),
+      db: openDatabase(bindings),
       audit: new AuditLog(bindings.AUDIT_LEDGER),
       waitUntil: (promise) => context.waitUntil(promise),
       gate: (tenantId) =>
@@ -141,7 +147,7 @@ describe("a change holds from the moment it is acknowledged as effective", () =>
     await gateOf(tenant.tenantId).prepare(tenant.tenantId, "change_orphan", {
       watermarks: [{ kind: "agent", key: tenant.agentId }],
     });
-    const db = openDatabase(bindings.DB);
+    const db = openDatabase(bindings).of(tenant.tenantId);
     await bindings.DB.batch([
       bindings.DB.prepare("UPDATE tenants SET epoch = epoch + 1 WHERE id = ?").bind(tenant.tenantId),
       bindings.DB.prepare(

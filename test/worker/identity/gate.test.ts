@@ -12,7 +12,8 @@ import { GatedChanges } from "../../../src/identity/tenant-changes.ts";
 import { createTenant, epochOf } from "../support/tenant.ts";
 
 const bindings = env as Env;
-const db = openDatabase(bindings.DB);
+const database = openDatabase(bindings);
+const db = database.acrossTenants("what a test looks into");
 
 function gateOf(tenantId: TenantId) {
   return bindings.TENANT_GATE.get(bindings.TENANT_GATE.idFromName(tenantId));
@@ -22,7 +23,7 @@ function gateOf(tenantId: TenantId) {
 function maker(fault: Partial<GateObject> = {}): GatedChanges {
   const context = createExecutionContext();
   return new GatedChanges({
-    db,
+    db: database,
     audit: new AuditLog(bindings.AUDIT_LEDGER),
     waitUntil: (promise) => context.waitUntil(promise),
     gate: (tenantId) => ({

@@ -11,7 +11,8 @@ import { tenants } from "../../../src/identity/tables.ts";
 import { GatedChanges } from "../../../src/identity/tenant-changes.ts";
 
 const bindings = env as Env;
-const db = openDatabase(bindings.DB);
+const database = openDatabase(bindings);
+const db = database.acrossTenants("what a test looks into");
 const ledger = new AuditLog(bindings.AUDIT_LEDGER);
 
 let tenantId: TenantId;
@@ -62,7 +63,7 @@ type Append = AuditLog["append"];
 function changes(append: Append = (...args) => ledger.append(...args)) {
   const context = createExecutionContext();
   const made = new GatedChanges({
-    db,
+    db: database,
     gate: (id) => bindings.TENANT_GATE.get(bindings.TENANT_GATE.idFromName(id)),
     audit: { append },
     waitUntil: (promise) => context.waitUntil(promise),

@@ -20,13 +20,13 @@ export class DirectChanges implements TenantChanges {
     const { meanwhile } = this;
     this.meanwhile = null;
     await meanwhile?.();
-    const step = this.#db
+    const db = this.#db.of(tenantId);
+    const step = db
       .update(tenants)
       .set({ epoch: sql`${tenants.epoch} + 1` })
-      .where(sql`${tenants.id} = ${tenantId}`)
       .returning({ epoch: tenants.epoch });
-    const events = change.events.map((event) => this.#db.insert(auditOutbox).values({ tenantId, event }));
-    const [rows] = await this.#db.batch([step, ...change.statements, ...events]);
+    const events = change.events.map((event) => db.insert(auditOutbox).values({ event }));
+    const [rows] = await db.batch([step, ...change.statements, ...events]);
     const epoch = rows[0]?.epoch;
     if (epoch === undefined) throw new Error("no such tenant");
     this.landed.push(change);

@@ -55,8 +55,8 @@ export async function call(
 
 /** A tenant with a secret, a connection `up` to http://127.0.0.1:9/base, and an agent that may use both. */
 export async function createTenant(): Promise<Tenant> {
-  const db = openDatabase((env as Env).DB);
   const tenantId = newId("tenant");
+  const db = openDatabase(env as Env).of(tenantId);
   const agentId = newId("agent");
   const now = Date.now();
   await db
@@ -125,7 +125,8 @@ export async function createTenant(): Promise<Tenant> {
 
 /** The tenant's epoch in D1. */
 export async function epochOf(tenantId: TenantId): Promise<number> {
-  const [row] = await openDatabase((env as Env).DB)
+  const [row] = await openDatabase(env as Env)
+    .of(tenantId)
     .select()
     .from(tenants)
     .where(eq(tenants.id, tenantId));

@@ -25,7 +25,7 @@ describe("the outcomes of a token's calls", () => {
     const request = (alive: boolean) => {
       const context = createExecutionContext();
       const admission = new Admission({
-        db: openDatabase(bindings.DB),
+        db: openDatabase(bindings),
         signer: new TokenSigner(bindings.TOKEN_SIGNING_KEYS),
         memory,
         clock: () => now,

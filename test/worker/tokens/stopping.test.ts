@@ -12,7 +12,7 @@ import { tokens } from "../../../src/tokens/tables.ts";
 import { call, createTenant, isolate, type Tenant } from "../support/tenant.ts";
 
 const bindings = env as Env;
-const db = openDatabase(bindings.DB);
+const db = openDatabase(bindings).acrossTenants("what a test looks into");
 
 /** Calls on the isolate that knows the token already, or on one that does not. */
 async function status(token: string, where = bindings): Promise<number> {

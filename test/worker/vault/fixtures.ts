@@ -18,8 +18,10 @@ import { tenants } from "../../../src/identity/tables.ts";
 import type { Services } from "../../../src/services.ts";
 import { EmbeddedKeyProvider } from "../../../src/vault/kms/embedded.ts";
 import type { KeyProvider, WrappedKey } from "../../../src/vault/kms/key-provider.ts";
-import { namespaceRoutes, secretRoutes } from "../../../src/vault/routes.ts";
+import { mount } from "../../../src/api/mount.ts";
+import { namespaceEndpoints, secretEndpoints } from "../../../src/vault/routes.ts";
 import { Vault } from "../../../src/vault/vault.ts";
+import { checkContract } from "../api/contract.ts";
 import { DirectChanges } from "../support/direct-changes.ts";
 
 export const ROOT_KEY = Buffer.alloc(32, 1).toString("base64");
@@ -27,7 +29,8 @@ export const NEXT_ROOT_KEY = Buffer.alloc(32, 2).toString("base64");
 
 const { DB } = env as unknown as Env;
 export const d1 = DB;
-export const db = openDatabase(DB);
+export const database = openDatabase({ DB });
+export const db = database.acrossTenants("what a test looks into");
 
 /** The embedded provider, counting what it is asked and failing on demand. */
 export class WatchedKeys implements KeyProvider {
@@ -108,9 +111,9 @@ export async function openVault(
   await db.insert(tenants).values({ id: tenantId, name: "Acme", settings, createdAt: 0 });
   const keys = options.keys ?? new WatchedKeys();
   const time = { now: Date.UTC(2026, 0, 1) };
-  const changes = new DirectChanges(db);
+  const changes = new DirectChanges(database);
   const vault = new Vault({
-    db: openDatabase(options.d1 ?? DB),
+    db: openDatabase({ DB: options.d1 ?? DB }),
     keys,
     changes,
     clock: () => time.now,
@@ -175,8 +178,7 @@ export function door(vault: Vault, caller: Caller | null) {
     c.set("auth", new LetIn(caller, uses));
     await next();
   });
-  app.route("/v1/secrets", secretRoutes());
-  app.route("/v1/namespaces", namespaceRoutes());
+  mount(app, [...secretEndpoints, ...namespaceEndpoints]);
   app.onError((error) => {
     if (!(error instanceof Problem)) throw error;
     return renderProblem(error, request.requestId, null);
@@ -185,6 +187,7 @@ export function door(vault: Vault, caller: Caller | null) {
     const init = { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
     const response = await app.request(`https://gateway.test${path}`, init);
     const text = await response.text();
+    checkContract(method, path, { status: response.status, headers: response.headers, text });
     return {
       status: response.status,
       headers: response.headers,

@@ -1,0 +1,69 @@
+import { z } from "zod";
+import { type Problem, type ProblemCode, statusOf } from "./problem.ts";
+
+/** `error` of RFC 6749 §5.2, RFC 8693 §2.2.2 and RFC 9449 §5; the last two are RFC 6749 §4.1.2.1's. */
+const OAUTH_ERRORS = [
+  "invalid_request",
+  "invalid_client",
+  "unauthorized_client",
+  "unsupported_grant_type",
+  "invalid_scope",
+  "invalid_target",
+  "invalid_dpop_proof",
+  "temporarily_unavailable",
+  "server_error",
+] as const;
+
+export type OAuthError = (typeof OAUTH_ERRORS)[number];
+
+/** The body of a refusal at an OAuth endpoint (RFC 6749 §5.2), with what the other endpoints tell. */
+export const oauthErrorSchema = z
+  .strictObject({
+    error: z.enum(OAUTH_ERRORS).describe("The RFC's."),
+    error_description: z.string(),
+    code: z.string().describe("The gateway's own, as in `Problem`: it tells more."),
+    request_id: z.string(),
+  })
+  .meta({ id: "OAuthError" });
+
+function errorOf(code: ProblemCode): OAuthError {
+  if (code === "SCOPE_DENIED") return "invalid_scope";
+  const status = statusOf(code);
+  if (status === 401) return "invalid_client";
+  if (status === 403) return "unauthorized_client";
+  if (status === 429 || status === 503) return "temporarily_unavailable";
+  return status >= 500 ? "server_error" : "invalid_request";
+}
+
+/** The status of a code at an OAuth endpoint: its own, but 400 for a scope (RFC 6749 §5.2). */
+export function oauthStatusOf(code: ProblemCode): number {
+  return code === "SCOPE_DENIED" ? 400 : statusOf(code);
+}
+
+/** Renders a problem as RFC 6749 §5.2 has it. */
+export function renderOAuthError(problem: Problem, requestId: string): Response {
+  const { oauth, why, headers } = problem.options;
+  const description = why === undefined ? problem.message : `${problem.message} ${why}`;
+  const body = {
+    error: oauth ?? errorOf(problem.code),
+    error_description: plain(description),
+    code: problem.code,
+    request_id: requestId,
+  };
+  return new Response(JSON.stringify(body), {
+    status: oauthStatusOf(problem.code),
+    headers: {
+      "content-type": "application/json",
+      "cache-control": "no-store",
+      pragma: "no-cache",
+      "x-content-type-options": "nosniff",
+      "x-request-id": requestId,
+      ...headers,
+    },
+  });
+}
+
+/** RFC 6749 §5.2: printable ASCII without `"` and `\`. */
+function plain(text: string): string {
+  return text.replaceAll('"', "'").replaceAll(/[^\x20-\x5b\x5d-\x7e]/g, "?");
+}
