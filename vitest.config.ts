@@ -41,6 +41,7 @@ export default defineConfig({
           setupFiles: ["./test/worker/setup.ts"],
           isolate: false,
           maxWorkers: 1,
+          testTimeout: 30_000,
         },
       },
       {

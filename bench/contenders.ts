@@ -68,12 +68,24 @@ async function startInjectingNginx(nginx: string, surroundings: Surroundings): P
 }
 
 /** Raw pass-through: a worker that attaches the credential and does nothing else. */
-export async function startInjector({ upstream, credential }: Surroundings): Promise<Contender> {
-  const entry = path.join(import.meta.dirname, "worker/injector.ts");
+export function startInjector(surroundings: Surroundings): Promise<Contender> {
+  return startWorker("injector", surroundings);
+}
+
+/** The same, with the gateway's pump and nothing looked for. */
+export function startPump(surroundings: Surroundings): Promise<Contender> {
+  return startWorker("pump", surroundings);
+}
+
+async function startWorker(
+  name: "injector" | "pump",
+  { upstream, credential }: Surroundings,
+): Promise<Contender> {
+  const entry = path.join(import.meta.dirname, `worker/${name}.ts`);
   const served = await startGateway({ entry, bindings: { UPSTREAM: upstream.url, CREDENTIAL: credential } });
   // As long as the gateway's token, so that both parse the same request.
   const headers = { authorization: `Bearer ${"x".repeat(100)}` };
-  return { name: "injector", url: served.url, headers, pid: served.pid, stop: () => served.stop() };
+  return { name, url: served.url, headers, pid: served.pid, stop: () => served.stop() };
 }
 
 /**

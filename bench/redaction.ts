@@ -7,7 +7,7 @@ import path from "node:path";
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { type BodyKind, bodyKinds, startBodyServer } from "./bodies.ts";
-import { type Contender, startBenchGateway, startInjector } from "./contenders.ts";
+import { type Contender, startBenchGateway, startInjector, startPump } from "./contenders.ts";
 import { cpuSeconds } from "./process.ts";
 import { ratios, type Spread, spread } from "./statistics.ts";
 
@@ -19,22 +19,26 @@ const USAGE = `node bench/redaction.ts [options]
   --json          the numbers, as JSON on stdout
 
 How fast large bodies come through the gateway, searched for the credential and for credentials of known shapes, and
-how fast through a worker that only attaches the credential and passes the body on unread.`;
+how fast through a worker that only attaches the credential and passes the body on: unread, by the platform itself, and
+through the gateway's own pump with nothing looked for. The floor is half of the latter.`;
 
 interface Sample {
   readonly megabytesPerSecond: number;
   readonly cpuSeconds: number;
 }
 
+/** Unredacted pass-through, by the platform and by our own pump; and the gateway. */
+const NAMES = ["injector", "pump", "gateway"] as const;
+type Name = (typeof NAMES)[number];
+
 interface Figure {
   readonly body: string;
   /** Megabytes (10^6 bytes) a second, end to end. */
-  readonly injector: Spread;
-  readonly gateway: Spread;
-  /** The gateway's share of the injector's, round by round. The floor is 0.5. */
-  readonly ratio: Spread;
+  readonly rates: Readonly<Record<Name, Spread>>;
+  /** The gateway's share of the others', round by round. The floor is 0.5 of the pump's. */
+  readonly ratio: { readonly injector: Spread; readonly pump: Spread };
   /** CPU seconds of the process a gigabyte. */
-  readonly cpu: { readonly injector: number; readonly gateway: number };
+  readonly cpu: Readonly<Record<Name, number>>;
 }
 
 async function main(): Promise<number> {
@@ -77,13 +81,14 @@ async function measure(options: {
   const started: Contender[] = [];
   try {
     const surroundings = { dir: options.dir, upstream, credential };
-    started.push(await startInjector(surroundings), await startBenchGateway("gateway", surroundings));
-    const [injector, gateway] = started as [Contender, Contender];
+    started.push(await startInjector(surroundings));
+    started.push(await startPump(surroundings));
+    started.push(await startBenchGateway("gateway", surroundings));
     const samples = new Map<string, Sample[]>();
     for (let round = -1; round < options.rounds; round += 1) {
       for (const [index, kind] of kinds.entries()) {
         const repeats = Math.max(1, Math.round((options.megabytes * 1e6) / kind.unit.length));
-        for (const contender of round % 2 === 0 ? [injector, gateway] : [gateway, injector]) {
+        for (const contender of round % 2 === 0 ? started : started.toReversed()) {
           // The first round is not counted: it warms up, and looks whether the body is what was sent.
           if (round < 0) await see(contender, kind, index);
           const sample = await take(contender, `/${index}/${repeats}`, kind.unit.length * repeats);
@@ -94,17 +99,19 @@ async function measure(options: {
       }
     }
     return kinds.map(({ name }) => {
-      const of = (contender: string) => samples.get(`${contender} ${name}`) ?? [];
-      const rate = (contender: string) => of(contender).map(({ megabytesPerSecond }) => megabytesPerSecond);
-      const cpu = (contender: string) =>
+      const of = (contender: Name) => samples.get(`${contender} ${name}`) ?? [];
+      const rate = (contender: Name) => of(contender).map(({ megabytesPerSecond }) => megabytesPerSecond);
+      const cpu = (contender: Name) =>
         of(contender).reduce((sum, sample) => sum + sample.cpuSeconds, 0) /
         ((options.megabytes / 1_000) * options.rounds);
       return {
         body: name,
-        injector: spread(rate("injector")),
-        gateway: spread(rate("gateway")),
-        ratio: ratios(rate("gateway"), rate("injector")),
-        cpu: { injector: cpu("injector"), gateway: cpu("gateway") },
+        rates: byName((contender) => spread(rate(contender))),
+        ratio: {
+          injector: ratios(rate("gateway"), rate("injector")),
+          pump: ratios(rate("gateway"), rate("pump")),
+        },
+        cpu: byName(cpu),
       };
     });
   } finally {
@@ -163,17 +170,27 @@ function download(url: URL, headers: Contender["headers"]): Promise<number> {
   });
 }
 
+function byName<T>(of: (name: Name) => T): Record<Name, T> {
+  return { injector: of("injector"), pump: of("pump"), gateway: of("gateway") };
+}
+
 function table(figures: readonly Figure[]): string {
-  const whole = (number: number) => number.toFixed(0);
-  const rows = figures.map(({ body, injector, gateway, ratio, cpu }) => [
+  const share = ({ median, min, max }: Spread) =>
+    `${median.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`;
+  const rows = figures.map(({ body, rates, ratio, cpu }) => [
     body,
-    whole(injector.median),
-    whole(gateway.median),
-    `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)})`,
-    cpu.injector.toFixed(2),
-    cpu.gateway.toFixed(2),
+    ...NAMES.map((name) => rates[name].median.toFixed(0)),
+    share(ratio.injector),
+    share(ratio.pump),
+    ...NAMES.map((name) => cpu[name].toFixed(2)),
   ]);
-  const head = ["body", "injector MB/s", "gateway MB/s", "ratio", "injector CPU s/GB", "gateway CPU s/GB"];
+  const head = [
+    "body",
+    ...NAMES.map((name) => `${name} MB/s`),
+    "of injector",
+    "of pump",
+    ...NAMES.map((name) => `${name} CPU s/GB`),
+  ];
   const widths = head.map((name, at) => Math.max(name.length, ...rows.map((row) => row[at]?.length ?? 0)));
   return [head, ...rows]
     .map((row) =>

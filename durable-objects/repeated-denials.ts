@@ -28,7 +28,7 @@ interface Group {
 type Write = (denial: Denial, context: Readonly<Record<string, unknown>>, now: number) => string | null;
 
 /**
- * A flood of refusals costs one event per reason, resource and minute. The count is told with the next one of the
+ * A flood of refusals costs one event per reason, token, resource and minute. The count is told with the next one of the
  * group (`repeated_before`) or, where none follows, by an event of its own (`repeated` and `repeats_of`, the first's
  * id). Lives in memory: an object that is evicted within the minute loses the count, never the first.
  */
@@ -43,7 +43,7 @@ export class RepeatedDenials {
 
   add(reason: string, denial: Denial, now: number): void {
     const minute = Math.floor(now / MINUTE_MS);
-    const key = this.#key(reason, denial.event.resource, minute);
+    const key = this.#key(reason, `${denial.tokenId}\n${denial.event.resource}`, minute);
     const group = this.#groups.get(key);
     if (group?.minute === minute) {
       group.repeats++;

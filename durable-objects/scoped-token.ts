@@ -3,16 +3,22 @@ import type { AuditEvent } from "../src/audit/event.ts";
 import { inAllowlist } from "../src/base/address.ts";
 import type { TenantId } from "../src/base/ids.ts";
 import { objectIdFor } from "../src/base/object-ids.ts";
+import type { SpendableProof } from "../src/identity/dpop/presented.ts";
 import type {
   CallOutcome,
+  ChargePreview,
   ChargeRequest,
   ChargeVerdict,
   EventDraft,
+  PreviewRequest,
   TokenObject,
+  TokenState,
 } from "../src/tokens/charge.ts";
+import { Children, type Counter, windowAfter } from "./children.ts";
 import { Handover, type Sized } from "./handover.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { type Denial, RepeatedDenials } from "./repeated-denials.ts";
+import { SpentProofs } from "./spent-proofs.ts";
 
 /** A slot may be written over once acknowledged and this old: until then a repeated call id finds its verdict. */
 const SLOT_REUSE_MS = 30_000;
@@ -44,6 +50,15 @@ interface Slot {
   readonly expiresAt: number;
   readonly event: AuditEvent;
   readonly verdict: ChargeVerdict;
+  /** Of a token that is bound to a key: what proved it, which no other use may. */
+  readonly proof?: SpendableProof;
+  /** Of the children that it was a use of, the counters after it. */
+  readonly line?: readonly Counter[];
+}
+
+/** A repeated call id must find its verdict, and a proof must not be forgotten while it is good. */
+function keptUntil({ at, proof }: Slot): number {
+  return Math.max(at + SLOT_REUSE_MS, proof?.expiresAt ?? 0);
 }
 
 const EMPTY = {
@@ -62,13 +77,15 @@ const EMPTY = {
  * durable. So a token with k uses is charged exactly k times under any concurrency, crash or retry.
  */
 export class ScopedToken extends DurableObject<Env> implements TokenObject {
-  #state: Omit<Slot, "callId" | "at" | "acknowledged" | "event" | "verdict"> = EMPTY;
+  #state: Omit<Slot, "callId" | "at" | "acknowledged" | "event" | "verdict" | "line" | "proof"> = EMPTY;
   #revoked: boolean;
   /** Oldest first: where each slot lies, and until when it must stay. */
-  readonly #ring: { index: number; seq: number; at: number; callId: string; verdict: ChargeVerdict }[] = [];
+  readonly #ring: { index: number; seq: number; keptUntil: number; callId: string }[] = [];
   readonly #recent = new Map<string, ChargeVerdict>();
   readonly #denials = new RepeatedDenials((denial, context, now) => this.#writeDenial(denial, context, now));
   readonly #open = new OpenCalls();
+  readonly #children: Children;
+  readonly #proofs: SpentProofs;
   readonly #handover: Handover;
   /** The newest use before this instance: of later ones memory knows what an outcome belongs to. */
   readonly #before: number;
@@ -83,14 +100,18 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
     const newest = slots.at(-1)?.slot;
     this.#before = newest?.seq ?? 0;
     this.#revoked = ctx.storage.kv.get<number>("revoked") !== undefined;
+    this.#children = new Children(ctx.storage.kv);
+    this.#proofs = new SpentProofs(ctx.storage.kv);
     this.#handover = new Handover({
       append: (events, redelivery) => this.#ledger().append({ events, redelivery }),
       recall: (seq) => (seq <= this.#before ? this.#recall(seq) : null),
       acknowledged: newest?.acknowledged ?? 0,
     });
     for (const { index, slot, size } of slots) {
-      this.#ring.push({ index, seq: slot.seq, at: slot.at, callId: slot.callId, verdict: slot.verdict });
+      this.#ring.push({ index, seq: slot.seq, keptUntil: keptUntil(slot), callId: slot.callId });
       this.#recent.set(slot.callId, slot.verdict);
+      if (slot.proof !== undefined) this.#proofs.add(slot.proof);
+      this.#children.recover(slot.seq, slot.line);
       if (slot.seq > this.#handover.acknowledged) this.#handover.recover(slot.seq, slot.event, size);
     }
     if (newest !== undefined) this.#state = newest;
@@ -128,37 +149,45 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
       this.#recordDenial(request, denied.reason, denied);
       return denied;
     }
-    if (this.#full) return { kind: "unrecorded" };
+    const { proof } = request;
+    if (this.#full || (proof !== undefined && this.#proofs.isFull(now))) return { kind: "unrecorded" };
     const seq = this.#state.seq + 1;
     const uses = this.#state.uses + 1;
-    const verdict: ChargeVerdict = { kind: "allowed", seq, uses };
-    const window =
-      request.rate === null ? this.#state.window : this.#windowAfter(request.rate.windowSeconds, now);
-    this.#write(request, { seq, uses, window, epoch: request.epoch }, verdict, request.event, now);
+    const line = request.line && this.#children.use(seq, request.line, now);
+    const verdict: ChargeVerdict = { kind: "allowed", seq, uses: line?.at(-1)?.[1] ?? uses };
+    const { window } = this.#state;
+    const next = request.rate === null ? window : windowAfter(window, request.rate, now)[0];
+    this.#write(
+      request,
+      { seq, uses, window: next, epoch: request.epoch },
+      verdict,
+      request.event,
+      now,
+      line,
+    );
     if (request.concurrency !== undefined) this.#open.begin(seq, request.concurrency.connection, now);
     return verdict;
   }
 
-  #check(request: ChargeRequest, now: number): Extract<ChargeVerdict, { kind: "denied" }> | null {
-    if (this.#revoked) return { kind: "denied", reason: "revoked" };
-    if (request.expiresAt <= now) return { kind: "denied", reason: "expired" };
+  #check(request: PreviewRequest, now: number): Extract<ChargeVerdict, { kind: "denied" }> | null {
+    const below = request.line === undefined ? null : this.#children.refusal(request.line, now);
+    if (this.#revoked || below?.reason === "revoked") return { kind: "denied", reason: "revoked" };
+    if (request.expiresAt <= now || below?.reason === "expired") return { kind: "denied", reason: "expired" };
     if (
       request.ipAllowlist.length > 0 &&
       (request.ip === null || !inAllowlist(request.ip, request.ipAllowlist))
     ) {
       return { kind: "denied", reason: "address" };
     }
-    if (request.maxUses !== null && this.#state.uses >= request.maxUses)
-      return { kind: "denied", reason: "uses" };
-    if (request.rate !== null) {
-      const [start, count] = this.#windowAfter(request.rate.windowSeconds, now);
-      if (count > request.rate.count) {
-        const retryAfterSeconds = Math.max(
-          1,
-          Math.ceil((start + request.rate.windowSeconds * 1000 - now) / 1000),
-        );
-        return { kind: "denied", reason: "rate", retryAfterSeconds };
-      }
+    if (request.proof !== undefined && this.#proofs.has(request.proof)) {
+      return { kind: "denied", reason: "proof" };
+    }
+    const isUsedUp = request.maxUses !== null && this.#state.uses >= request.maxUses;
+    if (isUsedUp || below?.reason === "uses") return { kind: "denied", reason: "uses" };
+    const late = request.rate === null ? null : windowAfter(this.#state.window, request.rate, now)[1];
+    if (late !== null || below?.reason === "rate") {
+      const retryAfterSeconds = Math.max(late ?? 0, below?.reason === "rate" ? below.retryAfterSeconds : 0);
+      return { kind: "denied", reason: "rate", retryAfterSeconds };
     }
     if (request.concurrency !== undefined) {
       const { connection, limit } = request.concurrency;
@@ -167,19 +196,32 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
     return null;
   }
 
-  #windowAfter(windowSeconds: number, now: number): readonly [number, number] {
-    const [start, count] = this.#state.window;
-    return now - start < windowSeconds * 1000 ? [start, count + 1] : [now, 1];
+  async preview(request: PreviewRequest): Promise<ChargePreview> {
+    const { epoch, seq, uses } = this.#state;
+    const line = request.line?.map(({ tokenId }) => tokenId) ?? [];
+    const all = [uses, ...this.#children.uses(line)];
+    if (request.epoch < epoch) return { verdict: { kind: "stale", epoch }, uses: all };
+    const denied = this.#check(request, Date.now());
+    if (denied !== null) return { verdict: denied, uses: all };
+    if (this.#full) return { verdict: { kind: "unrecorded" }, uses: all };
+    return { verdict: { kind: "allowed", seq: seq + 1, uses: (all.at(-1) ?? 0) + 1 }, uses: all };
   }
 
   #write(
-    request: { tokenId: string; tenantId: string; expiresAt: number; callId: string },
+    request: {
+      tokenId: string;
+      tenantId: string;
+      expiresAt: number;
+      callId: string;
+      proof?: SpendableProof;
+    },
     next: Pick<Slot, "seq" | "uses" | "window" | "epoch">,
     verdict: ChargeVerdict,
     draft: EventDraft,
     now: number,
+    line?: readonly Counter[],
   ): void {
-    const { tenantId, expiresAt, callId } = request;
+    const { tenantId, expiresAt, callId, proof } = request;
     const event: AuditEvent = {
       ...draft,
       id: `${request.tokenId}.${next.seq}`,
@@ -191,7 +233,7 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
       void this.ctx.storage.setAlarm(alarmAt);
     }
     this.#state = { ...next, alarmAt, tenantId, expiresAt };
-    const index = this.#freeIndex(now);
+    const index = this.#freeIndex(next.seq, now);
     const slot: Slot = {
       ...this.#state,
       callId,
@@ -199,20 +241,24 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
       acknowledged: this.#handover.acknowledged,
       event,
       verdict,
+      ...(line === undefined ? {} : { line }),
+      ...(proof === undefined ? {} : { proof }),
     };
     // As text, which costs less than having the object serialised.
     const text = JSON.stringify(slot);
     this.ctx.storage.kv.put(`slot:${index}`, text);
-    this.#ring.push({ index, seq: next.seq, at: now, callId, verdict });
+    this.#ring.push({ index, seq: next.seq, keptUntil: keptUntil(slot), callId });
+    if (proof !== undefined) this.#proofs.add(proof);
     this.#recent.set(callId, verdict);
     this.#handover.add(next.seq, event, text.length, verdict.kind === "allowed");
   }
 
-  #freeIndex(now: number): number {
+  #freeIndex(seq: number, now: number): number {
     const oldest = this.#ring[0];
-    if (oldest === undefined || oldest.seq > this.#handover.acknowledged || now - oldest.at < SLOT_REUSE_MS) {
+    if (oldest === undefined || oldest.seq > this.#handover.acknowledged || now < oldest.keptUntil) {
       return this.#ring.length;
     }
+    this.#children.beforeReuse(oldest.seq, seq, now);
     this.#ring.shift();
     this.#recent.delete(oldest.callId);
     return oldest.index;
@@ -263,15 +309,29 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
     for (const outcome of outcomes) if (this.#open.end(outcome.seq)) this.#handover.settle(outcome);
   }
 
-  async revoke(tenantId: string, expiresAt: number): Promise<void> {
+  async revoke(
+    tenantId: string,
+    expiresAt: number,
+    child?: { readonly tokenId: string; readonly expiresAt: number },
+  ): Promise<void> {
     if (this.#revoked) return;
-    this.#revoked = true;
     this.#state = { ...this.#state, tenantId, expiresAt };
+    if (child !== undefined) {
+      this.#children.revoke(child.tokenId, child.expiresAt, this.#state.seq, Date.now());
+      return;
+    }
+    this.#revoked = true;
     this.ctx.storage.kv.put("revoked", Date.now());
   }
 
-  async state(): Promise<{ uses: number; revoked: boolean }> {
-    return { uses: this.#state.uses, revoked: this.#revoked };
+  async spend(proof: SpendableProof): Promise<boolean> {
+    return this.#proofs.spend(proof, Date.now());
+  }
+
+  async state(line: readonly string[] = []): Promise<TokenState> {
+    if (line.length === 0) return { uses: this.#state.uses, revoked: this.#revoked };
+    const { uses, revoked } = this.#children.state(line);
+    return { uses, revoked: revoked || this.#revoked };
   }
 
   async close(): Promise<boolean> {

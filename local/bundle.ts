@@ -2,6 +2,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { buildPages } from "./pages.ts";
 
 /** The repository's root; everything local is relative to it, wherever it is called from. */
 export const ROOT = path.resolve(import.meta.dirname, "..");
@@ -12,6 +13,7 @@ export const ROOT = path.resolve(import.meta.dirname, "..");
  */
 export async function bundle(entry: string, outfile: string): Promise<{ exports: string[] }> {
   await mkdir(path.dirname(outfile), { recursive: true });
+  await buildPages({ write: true });
   const result = await build({
     entryPoints: [entry],
     outfile,

@@ -2,6 +2,12 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { buildPages } from "./pages.ts";
+
+for (const script of await buildPages({ write: false })) {
+  console.error(`${script} has changed: run \`node local/pages.ts\` and commit its .gz.`);
+  process.exitCode = 1;
+}
 
 /** Fails where the tables in src and the migrations disagree: `npm run generate` then makes the missing one. */
 const root = path.resolve(import.meta.dirname, "..");

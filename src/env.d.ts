@@ -7,6 +7,7 @@ interface Env {
   readonly SCOPED_TOKEN: DurableObjectNamespace<import("../durable-objects/scoped-token.ts").ScopedToken>;
   readonly TENANT_GATE: DurableObjectNamespace<import("../durable-objects/tenant-gate.ts").TenantGate>;
   readonly AUDIT_LEDGER: DurableObjectNamespace<import("../durable-objects/audit-ledger.ts").AuditLedger>;
+  readonly CALLER_QUOTAS: DurableObjectNamespace<import("../durable-objects/caller-quotas.ts").CallerQuotas>;
   readonly ENVIRONMENT: string;
   /** `version:base64`, newest first, separated by commas. */
   readonly ROOT_KEYS?: string;
@@ -20,6 +21,11 @@ interface Env {
   readonly CLIENT_ADDRESS?: string;
   /** The oldest TLS version that is answered: "1.2" (default) or "1.3"; "terminated": TLS ends in front of the gateway. */
   readonly MIN_TLS?: string;
+  /** Where to report vulnerabilities, and until when that holds: /.well-known/security.txt (api/security-txt.ts). */
+  readonly SECURITY_CONTACT?: string;
+  readonly SECURITY_EXPIRES?: string;
+  /** `reads=600/m,writes=120/m,…`: the control plane's quotas where they are not the defaults (api/quota-settings.ts). */
+  readonly RATE_LIMITS?: string;
   /** `host[:port]=connection` pairs, separated by commas: hosts that belong to a connection. */
   readonly HOSTS?: string;
   /** Connections are also served at `{slug}.{GATEWAY_DOMAIN}`. */

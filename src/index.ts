@@ -11,6 +11,7 @@ import { createGateway, createServices, hostsOf } from "./services.ts";
 import { sweep } from "./sweep.ts";
 
 export { AuditLedger } from "../durable-objects/audit-ledger.ts";
+export { CallerQuotas } from "../durable-objects/caller-quotas.ts";
 export { ScopedToken } from "../durable-objects/scoped-token.ts";
 export { TenantGate } from "../durable-objects/tenant-gate.ts";
 

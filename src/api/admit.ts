@@ -11,13 +11,18 @@ import { requireFresh } from "./step-up.ts";
 export async function admit(endpoint: Endpoint, c: Context<ApiEnv>): Promise<Caller | null> {
   const { access } = endpoint;
   if (access === "public") return null;
-  if (access === "bootstrap") {
+  if (access === "bootstrap" || access === "operator") {
     const credential = bearerCredential(c.req.raw.headers.get("authorization"));
-    c.get("services").members.checkBootstrapCredential(credential);
+    const { members, tenantCreation } = c.get("services");
+    if (access === "operator") tenantCreation.checkOperatorCredential(credential);
+    else members.checkBootstrapCredential(credential);
     return null;
   }
   const caller = await admitAuthenticated(endpoint, c.get("auth"));
+  if (caller.kind === "token" && scopeOf(endpoint) === null) await c.get("auth").spendProof();
   if (endpoint.stepUp && caller.kind === "member") requireFresh(caller, systemClock());
+  if (endpoint.vetted && caller.kind === "member") await c.get("services").kinship.requireVetted(caller);
+  if (endpoint.trail && caller.kind === "member") await c.get("services").revealGrants.requireTrail(caller);
   return caller;
 }
 

@@ -3,6 +3,7 @@ import type { Endpoint } from "../base/endpoint.ts";
 import type { Services } from "../services.ts";
 import type { AgentCaller, Authentication, MemberCaller, Role, TokenCaller } from "../identity/caller.ts";
 import type { ClientRequest } from "./client-address.ts";
+import type { Taken } from "./rate-limits.ts";
 
 /** What a route sees of the deployment: services by room, who calls, and from where. */
 export interface ApiEnv {
@@ -12,6 +13,8 @@ export interface ApiEnv {
     readonly auth: Authentication;
     readonly request: ClientRequest;
     readonly requestId: string;
+    /** Of the quota that applied, once one did. */
+    readonly taken: Taken | undefined;
     /** How the endpoint refuses, once it is known. */
     readonly refusals?: Endpoint["refusals"];
   };

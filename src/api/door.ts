@@ -9,6 +9,7 @@ import { RequestAuthentication } from "./authentication.ts";
 import { clientAddress } from "./client-address.ts";
 import type { ApiEnv } from "./context.ts";
 import { failureLine } from "./failures.ts";
+import { quotaHeaders } from "./rate-limits.ts";
 
 /** Gives every request its id, and every answer the headers that keep it out of caches, sniffers and referrers. */
 export const markAnswers: MiddlewareHandler<ApiEnv> = async (c, next) => {
@@ -19,6 +20,9 @@ export const markAnswers: MiddlewareHandler<ApiEnv> = async (c, next) => {
   headers.set("cache-control", "no-store");
   headers.set("x-content-type-options", "nosniff");
   headers.set("referrer-policy", "no-referrer");
+  const taken = c.get("taken");
+  if (taken === undefined) return;
+  for (const [name, value] of Object.entries(quotaHeaders(taken))) headers.set(name, value);
 };
 
 /** Sets what routes see: the services, the request and who calls. Nobody is looked up until a route asks. */

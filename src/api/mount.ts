@@ -4,8 +4,10 @@ import { readForm } from "../base/form.ts";
 import { Problem } from "../base/problem.ts";
 import { readQuery } from "../base/query.ts";
 import { check, readJson } from "../base/request.ts";
-import { admit, charging } from "./admit.ts";
+import { charging } from "./admit.ts";
 import type { ApiEnv } from "./context.ts";
+import { admitCounted } from "./counted.ts";
+import { onceOf } from "./once.ts";
 
 /** Puts every endpoint on the router, at its path and behind its access. */
 export function mount(app: Hono<ApiEnv>, endpoints: readonly Endpoint[]): void {
@@ -29,7 +31,7 @@ export function mount(app: Hono<ApiEnv>, endpoints: readonly Endpoint[]): void {
  */
 function mountSpan(app: Hono<ApiEnv>, prefix: string, endpoints: readonly Endpoint[]): void {
   for (const method of new Set(endpoints.map((endpoint) => endpoint.method))) {
-    app.on(method, `${prefix}:span{.+}`, async (c) => {
+    app.on(method, `${prefix}:span{[^]+}`, async (c) => {
       const given = c.req.param("span") ?? "";
       for (const endpoint of endpoints.filter((one) => one.method === method)) {
         const [name = "", ending = ""] = endpoint.path.slice(prefix.length + "{+".length).split("}");
@@ -55,13 +57,17 @@ async function serve(
   params: Readonly<Record<string, string>>,
 ): Promise<Response> {
   if (endpoint.refusals !== undefined) c.set("refusals", endpoint.refusals);
-  const admitted = await admit(endpoint, c);
-  const input = await readInput(endpoint, c.req.raw, params);
-  const { charge, chargeTarget, settled } = charging(endpoint, c.get("auth"), admitted);
-  await chargeTarget(input);
-  const response = await endpoint.handler({ ...input, caller: admitted, charge, c });
-  settled();
-  return response;
+  const admitted = await admitCounted(endpoint, c);
+  const once = await onceOf(endpoint, c, admitted);
+  const input = await readInput(endpoint, once?.request ?? c.req.raw, params);
+  const work = async (): Promise<Response> => {
+    const { charge, chargeTarget, settled } = charging(endpoint, c.get("auth"), admitted);
+    await chargeTarget(input);
+    const response = await endpoint.handler({ ...input, caller: admitted, charge, c });
+    settled();
+    return response;
+  };
+  return once === null ? work() : once.run(work);
 }
 
 async function readInput(

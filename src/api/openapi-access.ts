@@ -1,6 +1,6 @@
 import type { Access } from "../base/endpoint.ts";
 
-/** Credentials, all of them in `Authorization: Bearer …`. */
+/** Credentials, all of them in `Authorization: Bearer …` but for a session's. */
 export const SECURITY_SCHEMES = {
   member: {
     type: "http",
@@ -24,7 +24,25 @@ export const SECURITY_SCHEMES = {
     type: "http",
     scheme: "bearer",
     bearerFormat: "vkb_…",
-    description: "The deployment's bootstrap credential, which works once.",
+    description: "The deployment's bootstrap credential, or a new tenant's. Works once.",
+  },
+  operator: {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "vko_…",
+    description: "The operator's credential, which makes tenants and nothing else.",
+  },
+  idToken: {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "JWT",
+    description: "An ID token of one of the tenant's identity providers, for a person's scripts.",
+  },
+  session: {
+    type: "apiKey",
+    in: "cookie",
+    name: "__Host-valetkey-session",
+    description: "A person's session. Changes need an `Origin` that is the gateway's own.",
   },
 } as const;
 
@@ -34,9 +52,10 @@ type Scheme = keyof typeof SECURITY_SCHEMES;
 export function securityOf(access: Access): readonly Readonly<Partial<Record<Scheme, readonly string[]>>>[] {
   if (access === "public") return [];
   if (access === "bootstrap") return [{ bootstrap: [] }];
-  if (access === "any") return [{ member: [] }, { agentKey: [] }, { scopedToken: [] }];
+  if (access === "operator") return [{ operator: [] }];
+  if (access === "any") return [...people([]), { agentKey: [] }, { scopedToken: [] }];
   return [
-    ...(access.roles === undefined ? [] : [{ member: access.roles }]),
+    ...(access.roles === undefined ? [] : people(access.roles)),
     ...(access.agent ? [{ agentKey: [] }] : []),
     ...(access.token === undefined
       ? []
@@ -44,10 +63,16 @@ export function securityOf(access: Access): readonly Readonly<Partial<Record<Sch
   ];
 }
 
+/** A member, by credential, ID token or session. */
+function people(roles: readonly string[]) {
+  return [{ member: roles }, { idToken: roles }, { session: roles }];
+}
+
 /** Who may call, as a sentence. */
 export function whoMay(access: Access): string {
   if (access === "public") return "**Who:** anyone.";
   if (access === "bootstrap") return "**Who:** whoever holds the bootstrap credential.";
+  if (access === "operator") return "**Who:** the deployment's operator.";
   if (access === "any") return "**Who:** any live credential.";
   const { roles, person, agent, token } = access;
   const who = [

@@ -1,4 +1,4 @@
-import type { Endpoint } from "../base/endpoint.ts";
+import { type Endpoint, takesIdempotencyKey } from "../base/endpoint.ts";
 
 /** Headers of answers, as components. */
 export const HEADERS = {
@@ -14,6 +14,10 @@ export const HEADERS = {
   "RateLimit-Policy": { description: "The quotas that apply.", schema: { type: "string" } },
   "Retry-After": { description: "Seconds to wait.", schema: { type: "integer", minimum: 0 } },
   "WWW-Authenticate": { description: "RFC 6750.", schema: { type: "string" } },
+  "Idempotency-Replayed": {
+    description: "`true`: this was done before, with the same `Idempotency-Key`; the answer is that of then.",
+    schema: { type: "string", const: "true" },
+  },
   "Preference-Applied": {
     description: "`wait`: the change holds everywhere (RFC 7240).",
     schema: { type: "string", const: "wait" },
@@ -27,12 +31,13 @@ export const HEADERS = {
 
 /** Those that an answer of an endpoint, or a refusal (null), may have; `required` ones always stand there. */
 export function headersOf(
-  endpoint: Pick<Endpoint, "change"> | null,
+  endpoint: Endpoint | null,
   status: number,
 ): Readonly<Record<string, { readonly $ref: string }>> {
   const names: (keyof typeof HEADERS)[] = ["X-Request-Id", "RateLimit", "RateLimit-Policy"];
-  if (status === 429 || status === 503) names.push("Retry-After");
+  if ([409, 429, 503].includes(status) && endpoint === null) names.push("Retry-After");
   if (status === 401) names.push("WWW-Authenticate");
+  if (endpoint !== null && takesIdempotencyKey(endpoint)) names.push("Idempotency-Replayed");
   if (endpoint?.change) names.push("Preference-Applied");
   if (endpoint?.change && status === 204) names.push("X-Valetkey-Effective-At");
   return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Endpoint, JSON_MEDIA, mediaOf } from "../base/endpoint.ts";
+import { type Endpoint, JSON_MEDIA, mediaOf, takesIdempotencyKey } from "../base/endpoint.ts";
 import { errorsOf, EVERYWHERE } from "../base/endpoint-errors.ts";
 import { type ProblemCode, statusOf } from "../base/problem.ts";
 import { oauthErrorSchema, oauthStatusOf } from "../base/oauth-error.ts";
@@ -44,6 +44,7 @@ function describe(endpoint: Endpoint, schemas: Schemas): Json {
     ...parametersOf("path", endpoint, schemas),
     ...parametersOf("query", endpoint, schemas),
     ...(endpoint.change ? [PREFER] : []),
+    ...(takesIdempotencyKey(endpoint) ? [IDEMPOTENCY_KEY] : []),
   ];
   return {
     operationId,
@@ -72,6 +73,14 @@ const PREFER = {
   in: "header",
   schema: { type: "string", examples: ["wait", "wait=2"] },
   description: "`wait`: answer once the change holds everywhere, after at most 6 s (RFC 7240).",
+};
+
+const IDEMPOTENCY_KEY = {
+  name: "Idempotency-Key",
+  in: "header",
+  schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,255}$" },
+  description:
+    "Drawn at random for one request. A repeat with the same key, path and body within 24 hours gets the first answer, and nothing is done again.",
 };
 
 function parametersOf(where: "path" | "query", endpoint: Endpoint, schemas: Schemas): Json[] {

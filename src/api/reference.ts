@@ -3,6 +3,7 @@ import { z } from "zod";
 import { declareFor, type Endpoint } from "../base/endpoint.ts";
 import type { Api } from "./context.ts";
 import { describeApi } from "./openapi.ts";
+import { gzipped } from "./pages/gzipped.ts";
 
 const endpoint = declareFor<Api>();
 const tag = "Reference";
@@ -84,20 +85,8 @@ export function referenceEndpoints(table: () => readonly Endpoint[]): readonly E
       summary: "The page's script (RapiDoc)",
       access: "public",
       responses: { 200: { media: { "text/javascript": null } } },
-      handler: ({ c }) => script(c.req.raw.headers.get("accept-encoding")),
+      handler: ({ c }) =>
+        gzipped(rapidoc, "text/javascript; charset=utf-8", c.req.raw.headers.get("accept-encoding")),
     }),
   ];
-}
-
-/** Kept compressed, and sent so to whoever takes it. */
-function script(acceptEncoding: string | null): Response {
-  const headers = { "content-type": "text/javascript; charset=utf-8", vary: "accept-encoding" };
-  if (/\bgzip\b/i.test(acceptEncoding ?? "")) {
-    return new Response(rapidoc, {
-      headers: { ...headers, "content-encoding": "gzip" },
-      encodeBody: "manual",
-    });
-  }
-  const plain = new Blob([rapidoc]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(plain, { headers });
 }

@@ -13,6 +13,7 @@ export const EVENT_TYPES = [
   "secret.purged",
   "secret.pruned",
   "secret.exported",
+  "class.rotated",
   "namespace.updated",
   "namespace.reset",
   "token.issued",
@@ -65,6 +66,7 @@ export const EVENT_TYPES = [
 
 export const RESOURCE_TYPES = [
   "secret",
+  "class",
   "namespace",
   "token",
   "connection",

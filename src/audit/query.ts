@@ -55,10 +55,7 @@ export async function queryEvents(
   const limit = checkLimit(request.limit);
   let { before, skip } = startOf(request, limit);
   const matches = matcher(filters);
-  const times = {
-    ...(filters.start_time === undefined ? {} : { start: filters.start_time }),
-    ...(filters.end_time === undefined ? {} : { end: filters.end_time }),
-  };
+  const times = timesOf(filters);
   const found: StoredEvent[] = [];
   let scanned = 0;
   for (let reads = 0; reads < MAX_READS; reads += 1) {
@@ -91,7 +88,15 @@ export async function queryEvents(
   return { events: found, next_cursor: before === undefined ? null : encodeCursor([before, skip]) };
 }
 
-function matcher(filters: AuditFilters): (event: StoredEvent) => boolean {
+/** The blocks that are worth looking at. */
+export function timesOf({ start_time, end_time }: AuditFilters): NonNullable<BlockRange["times"]> {
+  return {
+    ...(start_time === undefined ? {} : { start: start_time }),
+    ...(end_time === undefined ? {} : { end: end_time }),
+  };
+}
+
+export function matcher(filters: AuditFilters): (event: StoredEvent) => boolean {
   const { event_type, resource_type, actor, start_time, end_time } = filters;
   return (event) => {
     if (event_type !== undefined && event.event_type !== event_type) return false;

@@ -33,6 +33,12 @@ export function isSharedAddress(address: string): boolean {
   return address === SHARED_WORKERS_ADDRESS;
 }
 
+/** Whom a canonical address stands for where addresses are counted: IPv6 hands out a /64 at least. */
+export function addressGroup(address: string): string {
+  if (!address.includes(":")) return address;
+  return `${ipaddr.IPv6.networkAddressFromCIDR(`${address}/64`).toString()}/64`;
+}
+
 /** Whether a canonical address lies in one of the canonical CIDRs. */
 export function inAllowlist(address: string, cidrs: readonly string[]): boolean {
   const parsed = ipaddr.parse(address);

@@ -20,10 +20,14 @@ export function presentedCredential(
  * proves it with what was used before (attack 58, RFC 9449 §7.1).
  */
 export function proofRefused(): Problem {
-  return new Problem("UNAUTHORIZED", "This token is bound to a key, and the request does not prove that key.", {
-    why: "Send `Authorization: DPoP …` (or `X-Valetkey-Token`) with one fresh proof for this request in `DPoP`: `htm`, `htu`, `ath`, a `jti` and `iat` of its own (RFC 9449).",
-    headers: { "www-authenticate": 'DPoP error="invalid_dpop_proof"' },
-  });
+  return new Problem(
+    "UNAUTHORIZED",
+    "This token is bound to a key, and the request does not prove that key.",
+    {
+      why: "Send `Authorization: DPoP …` (or `X-Valetkey-Token`) with one fresh proof for this request in `DPoP`: `htm`, `htu`, `ath`, a `jti` and `iat` of its own (RFC 9449).",
+      headers: { "www-authenticate": 'DPoP error="invalid_dpop_proof"' },
+    },
+  );
 }
 
 /** Whether a problem is `proofRefused`'s. */

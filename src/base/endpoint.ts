@@ -8,7 +8,8 @@ export interface TokenScope {
 }
 
 /**
- * Who may call. `public`: anyone, without a credential. `bootstrap`: the deployment's own credential. `any`: whoever
+ * Who may call. `public`: anyone, without a credential. `bootstrap`, `operator`: the deployment's own
+ * credentials, for its first admin and for further tenants. `any`: whoever
  * has a live credential of any kind. Else each member of the object lets some in, nobody else comes through:
  *
  *     roles    members of one of them; with `person`, none of the credentials that are made for scripts
@@ -18,6 +19,7 @@ export interface TokenScope {
 export type Access<R extends string = string> =
   | "public"
   | "bootstrap"
+  | "operator"
   | "any"
   | {
       readonly roles?: readonly R[];
@@ -92,10 +94,16 @@ export interface EndpointData {
   readonly refusals?: "oauth";
   /** A write that answers by `respondChange`: `effective_at`, `Prefer: wait`. The responses' schemas leave it out. */
   readonly change?: true;
-  /** Takes `Idempotency-Key`. */
-  readonly idempotent?: true;
+  /** Takes `Idempotency-Key`. Left out: every write below /v1 with a caller's credential does (`takesIdempotencyKey`). */
+  readonly idempotent?: boolean;
+  /** Which of the control plane's quotas a call counts against, where that does not follow from method and access. */
+  readonly quota?: "reads" | "tokens" | "public";
   /** A person must have shown a second factor just before. */
   readonly stepUp?: true;
+  /** Not for a person whom a credential for scripts let in within the last day: it would approve by them. */
+  readonly vetted?: true;
+  /** Tells of the trail: not to people while they may read plaintext. */
+  readonly trail?: true;
 }
 
 /** A declaration with its types forgotten: what the table of all endpoints holds. */
@@ -104,7 +112,7 @@ export interface Endpoint extends EndpointData {
   handler(given: Given<unknown, unknown, unknown, unknown, unknown, unknown>): Response | Promise<Response>;
 }
 
-type CallerOf<T extends EndpointTypes, A> = A extends "public" | "bootstrap"
+type CallerOf<T extends EndpointTypes, A> = A extends "public" | "bootstrap" | "operator"
   ? null
   : A extends "any"
     ? T["member"] | T["agent"] | T["token"]
@@ -176,6 +184,19 @@ export function declareFor<T extends EndpointTypes>() {
 export function scopeOf({ access }: EndpointData): TokenScope | null {
   if (typeof access === "string" || access.token === undefined || access.token === true) return null;
   return access.token;
+}
+
+/** Whether a repeat of a request with the same `Idempotency-Key` gets the first one's answer. */
+export function takesIdempotencyKey({ access, idempotent, method, path, responses }: EndpointData): boolean {
+  if (idempotent !== undefined) return idempotent;
+  if (method === "GET" || !path.startsWith("/v1/")) return false;
+  if (access === "public" || access === "bootstrap" || access === "operator") return false;
+  return Object.values(responses).every(
+    (answer) =>
+      answer === null ||
+      answer instanceof z.ZodType ||
+      Object.keys(answer.media).every((media) => media === JSON_MEDIA),
+  );
 }
 
 /** When a change holds everywhere (respond-change.ts). */

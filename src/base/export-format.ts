@@ -1,3 +1,5 @@
+import { Problem } from "./problem.ts";
+
 /** In which forms a list can be exported, by media type; the first is for those who do not say. */
 export const EXPORT_MEDIA = {
   "application/x-ndjson": "ndjson",
@@ -34,4 +36,13 @@ export function exportMediaOf(accept: string | null): ExportMedia | null {
     if (media !== undefined && quality > (best?.quality ?? 0)) best = { media, quality };
   }
   return best?.media ?? null;
+}
+
+/** As `exportMediaOf`. Throws NOT_ACCEPTABLE where `Accept` takes none of them. */
+export function acceptedExportMedia(accept: string | null): ExportMedia {
+  const media = exportMediaOf(accept);
+  if (media !== null) return media;
+  throw new Problem("NOT_ACCEPTABLE", `This is to be had as ${Object.keys(EXPORT_MEDIA).join(", ")}.`, {
+    why: "Name one of them in `Accept`.",
+  });
 }

@@ -19,6 +19,7 @@ const PREFIXES = {
   secret: { prefix: "sec", bytes: 12 },
   version: { prefix: "ver", bytes: 12 },
   connection: { prefix: "con", bytes: 12 },
+  approval: { prefix: "apr", bytes: 12 },
   event: { prefix: "evt", bytes: 12 },
   call: { prefix: "call", bytes: 12 },
   request: { prefix: "req", bytes: 12 },
@@ -41,6 +42,7 @@ export type RevealGrantId = IdOf<"revealGrant">;
 export type SecretId = IdOf<"secret">;
 export type VersionId = IdOf<"version">;
 export type ConnectionId = IdOf<"connection">;
+export type ApprovalId = IdOf<"approval">;
 
 /** Lower-case hex of bytes. */
 export function toHex(bytes: Uint8Array): string {

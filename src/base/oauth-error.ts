@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { idSchema } from "./ids.ts";
 import { type Problem, type ProblemCode, statusOf } from "./problem.ts";
 
 /** `error` of RFC 6749 §5.2, RFC 8693 §2.2.2 and RFC 9449 §5; the last two are RFC 6749 §4.1.2.1's. */
@@ -23,10 +24,18 @@ export const oauthErrorSchema = z
     error_description: z.string(),
     code: z.string().describe("The gateway's own, as in `Problem`: it tells more."),
     request_id: z.string(),
+    approval_id: idSchema("approval").optional().describe("What people have to answer first."),
   })
   .meta({ id: "OAuthError" });
 
-function errorOf(code: ProblemCode): OAuthError {
+/** What a schema says of a `grant_type` that is none of its own. */
+export const UNSUPPORTED_GRANT_TYPE = "is not a grant type that is supported here";
+
+function errorOf({ code, options }: Problem): OAuthError {
+  if (options.oauth !== undefined) return options.oauth;
+  if (options.errors?.some(({ message }) => message === UNSUPPORTED_GRANT_TYPE)) {
+    return "unsupported_grant_type";
+  }
   if (code === "SCOPE_DENIED") return "invalid_scope";
   const status = statusOf(code);
   if (status === 401) return "invalid_client";
@@ -42,13 +51,14 @@ export function oauthStatusOf(code: ProblemCode): number {
 
 /** Renders a problem as RFC 6749 §5.2 has it. */
 export function renderOAuthError(problem: Problem, requestId: string): Response {
-  const { oauth, why, headers } = problem.options;
+  const { approvalId, why, headers } = problem.options;
   const description = why === undefined ? problem.message : `${problem.message} ${why}`;
   const body = {
-    error: oauth ?? errorOf(problem.code),
+    error: errorOf(problem),
     error_description: plain(description),
     code: problem.code,
     request_id: requestId,
+    ...(approvalId === undefined ? {} : { approval_id: approvalId }),
   };
   return new Response(JSON.stringify(body), {
     status: oauthStatusOf(problem.code),

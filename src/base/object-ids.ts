@@ -1,4 +1,3 @@
-import type { TenantId, TokenId } from "./ids.ts";
 import { type Jurisdiction, jurisdictionOf } from "./jurisdiction.ts";
 import { Problem } from "./problem.ts";
 
@@ -11,11 +10,11 @@ export interface Homes {
 const warned = new Set<Jurisdiction>();
 
 /**
- * The id of a tenant's or a token's object, which lives in its jurisdiction and nowhere else. Throws MISCONFIGURED
+ * The id of an object named by a tenant's or a token's id, or by what begins with one: it lives in its jurisdiction and nowhere else. Throws MISCONFIGURED
  * where the platform knows no jurisdictions (workerd by itself does not), but for `environment` "development", which is
  * told.
  */
-export function objectIdFor(homes: Homes, environment: string, name: TenantId | TokenId): DurableObjectId {
+export function objectIdFor(homes: Homes, environment: string, name: string): DurableObjectId {
   const jurisdiction = jurisdictionOf(name);
   if (jurisdiction === null) return homes.idFromName(name);
   let there: Homes | undefined;

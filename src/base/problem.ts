@@ -1,3 +1,4 @@
+import type { ApprovalId } from "./ids.ts";
 import type { OAuthError } from "./oauth-error.ts";
 
 /** Every code a client can meet. Codes are stable: clients branch on them. */
@@ -8,6 +9,7 @@ const TABLE = {
   HEADER_REFUSED: { status: 400, title: "A request header is not allowed" },
   EXCHANGE_REFUSED: { status: 400, title: "The subject token is not accepted" },
   UNAUTHORIZED: { status: 401, title: "No valid credential" },
+  SIGN_IN_FAILED: { status: 401, title: "Not signed in" },
   SCOPE_DENIED: { status: 403, title: "Outside what this credential may do" },
   TLS_TOO_OLD: { status: 403, title: "The TLS version is too old" },
   ADDRESS_DENIED: { status: 403, title: "Not from this address" },
@@ -16,17 +18,23 @@ const TABLE = {
   CSRF_REFUSED: { status: 403, title: "This came from another site" },
   STEP_UP_REQUIRED: { status: 403, title: "Sign in again first" },
   ROLE_DENIED: { status: 403, title: "Your role does not allow this" },
+  TRAIL_SUSPENDED: { status: 403, title: "You may read plaintext right now" },
   REVEAL_DENIED: { status: 403, title: "Reading plaintext is off" },
   TENANT_FROZEN: { status: 403, title: "This tenant is frozen" },
   APPROVAL_REQUIRED: { status: 403, title: "A person must approve this" },
   NOT_FOUND: { status: 404, title: "Not found" },
   SECRET_NOT_FOUND: { status: 404, title: "No such secret" },
   METHOD_NOT_ALLOWED: { status: 405, title: "Method not allowed" },
+  NOT_ACCEPTABLE: { status: 406, title: "Not to be had in that form" },
   BODY_TIMEOUT: { status: 408, title: "The body took too long" },
   CONFLICT: { status: 409, title: "In conflict with what is there" },
+  IDEMPOTENCY_IN_PROGRESS: { status: 409, title: "The same request is still running" },
+  IDEMPOTENCY_UNKNOWN: { status: 409, title: "What became of this request is not known" },
+  SECRET_EXPIRED: { status: 409, title: "The secret has expired" },
   SECRET_UNUSABLE: { status: 409, title: "The secret cannot be used for calls" },
   BODY_TOO_LARGE: { status: 413, title: "The body is too large" },
   URL_TOO_LONG: { status: 414, title: "The URL is too long" },
+  IDEMPOTENCY_CONFLICT: { status: 422, title: "The idempotency key belongs to another request" },
   RATE_LIMITED: { status: 429, title: "Too many requests" },
   CONCURRENCY_LIMITED: { status: 429, title: "Too many calls at the same time" },
   HEADERS_TOO_LARGE: { status: 431, title: "The headers are too large" },
@@ -54,6 +62,10 @@ export interface ProblemOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** `error` of an OAuth answer, where the code alone does not say it (oauth-error.ts). */
   readonly oauth?: OAuthError;
+  /** What people have to answer first: told by OAuth answers (oauth-error.ts). */
+  readonly approvalId?: ApprovalId;
+  /** Although it failed here, surely nothing was changed: the same `Idempotency-Key` may come again. */
+  readonly nothingDone?: true;
   readonly cause?: unknown;
 }
 

@@ -17,7 +17,7 @@ export function userAgentOf(headers: Headers): string | null {
   return headers.get("user-agent")?.slice(0, MAX_USER_AGENT) ?? null;
 }
 
-const MAX_JSON_BYTES = 1024 * 1024;
+export const MAX_JSON_BYTES = 1024 * 1024;
 
 /** What a body is first given room for, whatever it says of itself; it doubles from there. */
 const FIRST_ROOM_BYTES = 16_384;
@@ -129,7 +129,7 @@ export function check<T>(schema: z.ZodType<T>, value: unknown): T {
 const MAX_FAULTS = 20;
 const MAX_NAMES = 5;
 const NAME = /^[A-Za-z0-9_.-]{1,40}$/;
-const TOKEN = /vk[tamb]_/;
+const TOKEN = /vk[tambeso]_/;
 
 /**
  * The first faults of a value, without a word of it: a member's name is repeated only where it looks like one, since

@@ -37,6 +37,15 @@ export function allows(scopes: readonly string[], resource: string, action: stri
   });
 }
 
+/** The patterns on which `scopes` allow `action` of `resource`. */
+export function patternsOf(scopes: readonly string[], resource: string, action: string): readonly string[] {
+  return scopes.flatMap((scope) => {
+    const [has, may, pattern] = scope.split(":");
+    const isOne = has === resource && (may === action || (may === "*" && resource === "secrets"));
+    return isOne && pattern !== undefined ? [pattern] : [];
+  });
+}
+
 /** Whether `outer` grants everything that `inner` grants. */
 function coversScope(outer: string, inner: string): boolean {
   const [resource, action, pattern] = outer.split(":");

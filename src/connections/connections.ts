@@ -7,7 +7,7 @@ import { newId, type TenantId } from "../base/ids.ts";
 import { decodeCursor, encodeCursor, type Page } from "../base/page.ts";
 import { Problem } from "../base/problem.ts";
 import type { MemberCaller } from "../identity/caller.ts";
-import type { Change, ChangeResult, TenantChanges } from "../identity/changes.ts";
+import type { Change, ChangeResult, TenantChanges, Watermark } from "../identity/changes.ts";
 import type { SecretChanges } from "../vault/secret-changes.ts";
 import type { SecretIndex } from "../vault/secret-index.ts";
 import { connectionEvent, describeChange, describeConnection, hostsEvent } from "./connection-events.ts";
@@ -62,9 +62,10 @@ type Terms = ReadonlyMap<string, SecretTerms | null>;
 interface Consequences {
   readonly statements: readonly Statement[];
   readonly events: readonly AuditEvent[];
+  readonly watermarks: readonly Watermark[];
 }
 
-const NONE: Consequences = { statements: [], events: [] };
+const NONE: Consequences = { statements: [], events: [], watermarks: [] };
 const ATTEMPTS = 4;
 
 const atHand = new EpochCache<Connection | null>(5_000);
@@ -139,7 +140,8 @@ export class Connections {
       createdAt: now,
       updatedAt: now,
     };
-    const also = this.#connect(caller, now, input.slug, way, await this.#terms(tenantId, way.secrets));
+    const terms = await this.#terms(tenantId, way.secrets);
+    const also = this.#connect(caller, now, { slug: input.slug, secrets: {} }, way, terms);
     try {
       const change = await this.#parts.changes.apply(tenantId, {
         statements: [insertRow(this.#parts.db, tenantId, connection), ...also.statements],
@@ -147,6 +149,7 @@ export class Connections {
           connectionEvent(caller, now, "connection.created", input.slug, describeConnection(connection)),
           ...also.events,
         ],
+        ...revoking(also),
       });
       return { connection, change };
     } catch (error) {
@@ -181,6 +184,7 @@ export class Connections {
         change: {
           statements: [updateRow(this.#parts.db, row, after), ...also.statements],
           events: [event, ...also.events],
+          ...revoking(also),
         },
       };
     });
@@ -227,11 +231,24 @@ export class Connections {
     );
     const terms = await this.#terms(caller.tenantId, before.secrets, way.secrets);
     checkMove(before, way, [...terms.values()]);
-    return { way, also: this.#connect(caller, now, before.slug, way, terms) };
+    return { way, also: this.#connect(caller, now, before, way, terms) };
   }
 
-  /** Checks every secret of a way, and gives those without hosts theirs. */
-  #connect(caller: MemberCaller, now: number, slug: string, way: Way, terms: Terms): Consequences {
+  /**
+   * Checks every secret of a way, and gives those without hosts theirs. Tokens issued before do not call through it
+   * where it comes to use one above the standard tier: they were not asked for with that.
+   */
+  #connect(
+    caller: MemberCaller,
+    now: number,
+    { slug, secrets }: Pick<Connection, "slug" | "secrets">,
+    way: Way,
+    terms: Terms,
+  ): Consequences {
+    const used = Object.values(secrets);
+    const isStricter = Object.values(way.secrets).some(
+      (path) => !used.includes(path) && (terms.get(path)?.tier ?? "standard") !== "standard",
+    );
     const decided = new Map<string, readonly string[]>();
     for (const [name, path] of Object.entries(way.secrets)) {
       const hosts = settleHosts(way, name, terms.get(path) ?? null);
@@ -241,6 +258,7 @@ export class Connections {
     return {
       statements: [...decided].map(([path, hosts]) => changes.decideHosts(caller.tenantId, path, hosts)),
       events: [...decided].map(([path, hosts]) => hostsEvent(caller, now, slug, path, hosts)),
+      watermarks: isStricter ? [{ kind: "connection", key: slug }] : [],
     };
   }
 
@@ -272,6 +290,10 @@ export class Connections {
     }
     throw new Problem("CONFLICT", "Others are changing this connection at the same time. Try again.");
   }
+}
+
+function revoking({ watermarks }: Consequences): Pick<Change, "watermarks"> {
+  return watermarks.length > 0 ? { watermarks } : {};
 }
 
 function secretsOf(input: Pick<ConnectionPatch, "secret" | "secrets">): Connection["secrets"] | undefined {

@@ -15,6 +15,7 @@ export const CEILINGS = {
   max_response_headers: 512,
   max_response_header_bytes: 131_072,
   max_json_depth: 1_000,
+  max_expansion: 2_000,
   concurrent_calls: 1_000,
 } as const;
 
@@ -34,5 +35,6 @@ export const DEFAULT_LIMITS = {
   max_response_headers: 200,
   max_response_header_bytes: 65_536,
   max_json_depth: 100,
+  max_expansion: 200,
   concurrent_calls: 100,
 } as const;

@@ -56,6 +56,8 @@ export const limitsSchema = z.strictObject({
   max_response_header_bytes: limit(1_024, CEILINGS.max_response_header_bytes),
   /** Objects and lists within one another, in a JSON body that the gateway itself reads. */
   max_json_depth: limit(1, CEILINGS.max_json_depth),
+  /** What a compressed answer may grow to: so many times its size. */
+  max_expansion: limit(1, CEILINGS.max_expansion),
   /** Calls of one token through this connection that are under way at the same time. */
   concurrent_calls: limit(1, CEILINGS.concurrent_calls),
 });

@@ -8,10 +8,11 @@ import type { OpenSecrets } from "./kind.ts";
 export type SealedSecrets = Readonly<Record<string, SealedSecret>>;
 
 /**
- * A secret goes only to hosts that it allows itself, whatever the connection says, and only if it could be found in
- * a response again. Throws DESTINATION_DENIED or SECRET_UNUSABLE.
+ * A secret goes only to hosts that it allows itself, whatever the connection says, only if it could be found in a
+ * response again, and only until it expires. `now` is in milliseconds since 1970. Throws DESTINATION_DENIED or
+ * SECRET_UNUSABLE.
  */
-export function checkUse(sealed: SealedSecret, destination: Destination): void {
+export function checkUse(sealed: SealedSecret, destination: Destination, now: number): void {
   if (sealed.allowedHosts === null || !isAllowedHost(destination, sealed.allowedHosts)) {
     throw new Problem("DESTINATION_DENIED", `The secret may not be sent to ${allowedHostOf(destination)}.`, {
       why: "A person must add the host to the secret's `allowed_hosts`.",
@@ -25,6 +26,11 @@ export function checkUse(sealed: SealedSecret, destination: Destination): void {
         why: "Store a credential of at least 8 characters.",
       },
     );
+  }
+  if (sealed.expiresAt !== null && sealed.expiresAt <= now) {
+    throw new Problem("SECRET_UNUSABLE", "The secret has expired.", {
+      why: "An editor of this tenant must store a new value, or give the secret another `expires_at`.",
+    });
   }
 }
 

@@ -9,7 +9,13 @@ import type { Target } from "./target.ts";
 export interface Presented {
   readonly token: string;
   readonly place: TokenPlace;
+  /** All places where it stood. */
+  readonly places: readonly TokenPlace[];
+  /** By `Authorization: DPoP` (RFC 9449). */
+  readonly dpop?: true;
 }
+
+type Found = Omit<Presented, "places">;
 
 /** One answer for whatever is wrong with a token: malformed, unknown, revoked and expired look the same (attack 57). */
 export function unauthorized(): Problem {
@@ -32,7 +38,7 @@ for (const { tokenIn } of providers.values()) {
  * against the provider later) in the query or the path. Two different tokens are ambiguous and refused.
  */
 export function findToken(fields: HeaderFields, target: Target): Presented {
-  const found: Presented[] = [];
+  const found: Found[] = [];
   for (const [name, value] of fields) {
     if (name === "authorization") {
       const presented = fromAuthorization(value);
@@ -54,18 +60,20 @@ export function findToken(fields: HeaderFields, target: Target): Presented {
   }
   const [first, ...others] = found;
   if (first === undefined || others.some(({ token }) => token !== first.token)) throw unauthorized();
-  // A token in the URL counts as being there even if a header repeats it.
-  return found.find(({ place }) => place.in !== "header") ?? first;
+  // A token in the URL counts as being there even if a header repeats it; then what asks for a proof.
+  const counts = found.find(({ place }) => place.in !== "header") ?? found.find(({ dpop }) => dpop) ?? first;
+  return { ...counts, places: found.map(({ place }) => place) };
 }
 
-function fromAuthorization(value: string): Presented | null {
+function fromAuthorization(value: string): Found | null {
   const space = value.indexOf(" ");
   const scheme = space < 0 ? "" : value.slice(0, space).toLowerCase();
   const rest = value.slice(space + 1).trim();
   const name = "authorization";
   if (scheme === "bearer") return { token: rest, place: { in: "header", name, scheme: "Bearer" } };
-  if (scheme === "token" || scheme === "bot")
-    return { token: rest, place: { in: "header", name, scheme: "token" } };
+  if (scheme === "dpop") return { token: rest, place: { in: "header", name }, dpop: true };
+  if (scheme === "token") return { token: rest, place: { in: "header", name, scheme: "token" } };
+  if (scheme === "bot") return { token: rest, place: { in: "header", name, scheme: "Bot" } };
   if (scheme === "basic") {
     const [user = "", password = ""] = Buffer.from(rest, "base64").toString("utf8").split(":");
     const token = [user, password].find((part) => part.startsWith("vkt_"));
@@ -74,16 +82,35 @@ function fromAuthorization(value: string): Presented | null {
   return value.startsWith("vkt_") ? { token: value, place: { in: "header", name } } : null;
 }
 
-/** A token in a URL is logged by everything on its way: accepted only where the provider's SDKs put it (attack 50). */
-export function checkPlace(place: TokenPlace, tokenIn: readonly TokenPlace[]): void {
-  if (place.in === "header") return;
-  const declared = tokenIn.some(
-    (known) =>
-      (known.in === "query" && place.in === "query" && known.name === place.name) ||
-      (known.in === "path" && place.in === "path" && known.prefix === place.prefix),
-  );
-  if (declared) return;
-  throw new Problem("UNAUTHORIZED", "The token is in the URL, where this provider does not take one.", {
-    why: "Send it in a header, and ask for a new one: this one may be in logs by now.",
+/**
+ * A token stands where the provider's SDKs put their key, in that scheme (attack 51), or in the gateway's own header:
+ * anything else was meant for somebody else. In a URL it is logged by everything on its way: there only where the
+ * provider declares it, whatever the headers say (attack 50). `DPoP` is the proof's to check. Throws UNAUTHORIZED.
+ */
+export function checkPlace(
+  { place, places, dpop }: Pick<Presented, "place" | "places" | "dpop">,
+  tokenIn: readonly TokenPlace[],
+): void {
+  if (place.in !== "header") {
+    if (tokenIn.some((known) => isSame(known, place))) return;
+    throw new Problem("UNAUTHORIZED", "The token is in the URL, where this provider does not take one.", {
+      why: "Send it in a header, and ask for a new one: this one may be in logs by now.",
+    });
+  }
+  if (dpop || places.some((one) => isOwn(one) || tokenIn.some((known) => isSame(known, one)))) return;
+  throw new Problem("UNAUTHORIZED", "The token is where this provider does not take one.", {
+    why: "Send it where the provider's SDK puts its key, in that scheme, or in X-Valetkey-Token.",
   });
+}
+
+function isOwn(place: TokenPlace): boolean {
+  return place.in === "header" && place.name === "x-valetkey-token";
+}
+
+function isSame(known: TokenPlace, place: TokenPlace): boolean {
+  if (known.in === "header") {
+    return place.in === "header" && known.name === place.name && known.scheme === place.scheme;
+  }
+  if (known.in === "query") return place.in === "query" && known.name === place.name;
+  return place.in === "path" && known.prefix === place.prefix;
 }

@@ -34,6 +34,16 @@ function deny(
   return { kind: "deny", code, reason, detail, why };
 }
 
+/** Which of a connection's rules lets a call through: its index, -1 where none does. */
+export function connectionRule(rules: NonNullable<Route["allow"]>, call: Call): number {
+  return rules.findIndex((rule) => matchesRule(rule, call));
+}
+
+/** Which of a token's rules covers a call of a connection: its index, -1 where none does. */
+export function tokenRule(rules: NonNullable<Grant["allow"]>, slug: string, call: Call): number {
+  return rules.findIndex((rule) => matchesGlob(rule.connection, slug) && matchesRule(rule, call));
+}
+
 function matchesRule(
   rule: { readonly methods?: readonly string[] | undefined; readonly paths?: readonly string[] | undefined },
   call: Call,
@@ -89,9 +99,7 @@ export function authorize(grant: Grant, lease: GateLease, route: Route, call: Ca
     );
   }
   const where = `${call.method} ${call.path}`;
-  if (
-    route.allow !== null ? !route.allow.some((rule) => matchesRule(rule, call)) : route.default === "deny"
-  ) {
+  if (route.allow !== null ? connectionRule(route.allow, call) < 0 : route.default === "deny") {
     return deny(
       "SCOPE_DENIED",
       "connection-rule",
@@ -99,10 +107,7 @@ export function authorize(grant: Grant, lease: GateLease, route: Route, call: Ca
       "Ask an editor of this tenant to add the call to the connection's `allow` list.",
     );
   }
-  const covered = grant.allow?.some(
-    (rule) => matchesGlob(rule.connection, route.slug) && matchesRule(rule, call),
-  );
-  if (covered === false) {
+  if (grant.allow !== null && tokenRule(grant.allow, route.slug, call) < 0) {
     return deny(
       "SCOPE_DENIED",
       "token-rule",

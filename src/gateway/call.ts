@@ -4,8 +4,8 @@ import type { EventDraft } from "../tokens/charge.ts";
 import type { Grant } from "../tokens/grant.ts";
 import { TOKEN_PATTERN } from "../tokens/token.ts";
 import type { Presented } from "./authenticate.ts";
-import type { CallBody } from "./call-body.ts";
-import type { HeaderFields } from "./headers.ts";
+import { CallBody } from "./call-body.ts";
+import { fieldOf, type HeaderFields } from "./headers.ts";
 import type { Addressed } from "./hosts.ts";
 import type { Target } from "./target.ts";
 
@@ -26,6 +26,32 @@ export interface AgentCall {
   readonly path: string;
   /** Raw, without the agent's token. */
   readonly query: string;
+}
+
+/** Who calls, as far as the platform tells. */
+export interface ClientAddress {
+  readonly address: string | null;
+  /** The address is one that anybody's Worker has: it proves nothing (attack 62). */
+  readonly shared: boolean;
+}
+
+/** Puts together what was read of a call. Throws PATH_REFUSED as `withoutToken`. */
+export function callOf(
+  parts: Pick<AgentCall, "request" | "fields" | "grant" | "presented" | "addressed"> & {
+    readonly requestId: string;
+    readonly client: ClientAddress;
+    readonly target: Target;
+  },
+): AgentCall {
+  const { requestId, client, target, ...read } = parts;
+  return {
+    ...read,
+    body: new CallBody(read.request),
+    info: { requestId, ip: client.address, userAgent: fieldOf(read.fields, "user-agent") },
+    ip: client.shared ? null : client.address,
+    method: read.request.method,
+    ...withoutToken(read.addressed, target, read.presented),
+  };
 }
 
 /** The path and query of a call with the agent's token taken out, wherever a provider's SDK put it. */
@@ -53,7 +79,7 @@ export function withoutToken(addressed: Addressed, target: Target, presented: Pr
   return { path, query };
 }
 
-const TOKENS = /vk[tam]_[0-9A-Za-z]{6,}/g;
+const TOKENS = /vk[tambeso]_[0-9A-Za-z]{6,}/g;
 
 const MAX_USER_AGENT = 512;
 
@@ -73,6 +99,7 @@ export function callEvent(call: AgentCall, path: string, host: string | null): E
       ...(grant.tool === null ? {} : { tool: grant.tool }),
       ...(grant.user === null ? {} : { user: grant.user }),
       token_id: grant.tokenId,
+      ...(grant.ancestors[0] === undefined ? {} : { root_token_id: grant.ancestors[0].tokenId }),
       request_id: info.requestId,
       method,
       path: path.slice(0, 512).replace(TOKENS, "[token]"),

@@ -26,12 +26,43 @@ export interface Decided {
 
 const ROUNDS = 3;
 
+/** What a call is held against before it is charged, in this order; the token, in bulk, once more at the end. */
+export type DecisionStep =
+  | "address"
+  | "token"
+  | "scope"
+  | "connection"
+  | "request"
+  | "rules"
+  | "body"
+  | "references"
+  | "secrets";
+
+/** Is told how far a decision has come: what was announced before a refusal is why it came. */
+export interface DecisionTrace {
+  /** The step that begins. */
+  step(name: DecisionStep): void;
+  /** The connection is known, and the path as it would be sent. */
+  at(route: Route, path: string): void;
+}
+
+const UNTRACED: DecisionTrace = { step: () => undefined, at: () => undefined };
+
 /** Resolves and authorizes a call under a lease; throws the Problem the agent will see. */
-export async function decideCall(gateway: Gateway, call: AgentCall, lease: GateLease): Promise<Decided> {
+export async function decideCall(
+  gateway: Gateway,
+  call: AgentCall,
+  lease: GateLease,
+  trace: DecisionTrace = UNTRACED,
+): Promise<Decided> {
+  trace.step("address");
+  if (call.info.ip === null) {
+    throw new Problem("ADDRESS_DENIED", "The platform did not say which address this call comes from.");
+  }
   let { epoch } = lease;
   for (let round = 0; round < ROUNDS; round++) {
     const parts = new Parts(gateway, call.grant.tenantId, epoch);
-    const decided = await decideOn(parts, gateway, call, lease);
+    const decided = await decideOn(parts, gateway, call, lease, trace);
     if (parts.areOfOneTime) return decided;
     epoch = parts.newest;
   }
@@ -71,31 +102,47 @@ class Parts {
   }
 }
 
-async function decideOn(parts: Parts, gateway: Gateway, call: AgentCall, lease: GateLease): Promise<Decided> {
+async function decideOn(
+  parts: Parts,
+  gateway: Gateway,
+  call: AgentCall,
+  lease: GateLease,
+  trace: DecisionTrace,
+): Promise<Decided> {
   const { grant, addressed, method } = call;
+  trace.step("token");
   if (isBelowWatermark(grant, lease.watermarks, { connection: addressed.slug, secrets: [], classes: [] })) {
     throw unauthorized();
   }
+  trace.step("scope");
   orThrow(mayCall(grant, addressed.slug));
+  trace.step("connection");
   const connection = await parts.connection(addressed.slug);
   if (connection === null) {
     throw new Problem("NOT_FOUND", `There is no connection "${addressed.slug}".`, {
       why: "An editor of this tenant can make one.",
     });
   }
+  trace.step("request");
   const route = compileRoute(connection, gateway.rules);
-  checkPlace(call.presented.place, route.tokenIn);
+  checkPlace(call.presented, route.tokenIn);
   const head = draftOutgoing(call, route);
+  trace.at(route, head.outgoing.path);
+  trace.step("rules");
   orThrow(authorize(grant, lease, route, { method, path: head.outgoing.path }));
+  trace.step("body");
   const draft = await takeBody(head, call, route, isMethodFree(grant, lease, route, head.outgoing.path));
+  trace.step("references");
   const references = findReferences(draft.outgoing, route, grant);
-  const sealed = await sealedSecrets(parts, route, references);
+  trace.step("secrets");
+  const sealed = await sealedSecrets(parts, route, references, gateway.clock());
   const used = Object.values(sealed);
   const targets = {
     connection: route.slug,
     secrets: used.map(({ path }) => path),
     classes: used.flatMap(({ tier, secretType }) => [tier, secretType]),
   };
+  trace.step("token");
   if (isBelowWatermark(grant, lease.watermarks, targets)) throw unauthorized();
   return { route, sealed, references, draft, targets };
 }
@@ -104,6 +151,7 @@ async function sealedSecrets(
   parts: Parts,
   route: Route,
   references: ReadonlySet<string>,
+  now: number,
 ): Promise<SealedSecrets> {
   const sealed: Record<string, SealedSecret> = {};
   const wanted: (readonly [name: string, path: string])[] = Object.entries(route.secrets);
@@ -120,7 +168,7 @@ async function sealedSecrets(
         },
       );
     }
-    checkUse(value, route.destination);
+    checkUse(value, route.destination, now);
     sealed[name] = value;
   }
   return sealed;

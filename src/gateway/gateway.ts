@@ -23,6 +23,8 @@ export interface Gateway {
   readonly credentials: Credentials;
   readonly hosts: HostMap;
   readonly rules: DestinationRules;
+  /** Under which clients know the host that the call came in by, `https://host[:port]`. */
+  readonly origin: string;
   readonly fetch: Fetch;
   readonly clock: Clock;
   readonly waitUntil: (promise: Promise<unknown>) => void;

@@ -22,6 +22,8 @@ const NEVER_SENT = new Set([
   "content-length",
   "accept-encoding",
   "authorization",
+  // It proves the client's key to the gateway, and belongs to the token.
+  "dpop",
   "cookie",
   "forwarded",
   "x-real-ip",
@@ -42,8 +44,8 @@ const NEVER_SENT = new Set([
 const NEVER_SENT_PREFIXES = ["cf-", "x-forwarded-", "x-valetkey-", "mf-", "sec-websocket-"];
 const METHOD_OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override"];
 
-/** Scoped tokens, agent keys, members' and the bootstrap credential: none is any upstream's business (attack 34). */
-const OWN_CREDENTIAL = /vk[tamb]_/;
+/** Tokens, keys, sessions, codes, whatever this gateway hands out: none is any upstream's business (attack 34). */
+const OWN_CREDENTIAL = /vk[tambeso]_/;
 
 /** `Via` of our own: a request that carries it has come through here already (attack 16, RFC 9110 §7.6.3). */
 const VIA = "1.1 valetkey";

@@ -4,6 +4,7 @@ import type { ConnectionLimits } from "../connections/schemas.ts";
 import type { GateLease, Leases } from "../identity/leases.ts";
 import { LEASE_MS } from "../identity/leases.ts";
 import type { Grant } from "../tokens/grant.ts";
+import { isInLine } from "../tokens/line.ts";
 import { isBelowWatermark, type UseTargets } from "../tokens/watermarks.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Flow, Side } from "./redact/flow.ts";
@@ -157,8 +158,8 @@ export function endedBy(lease: GateLease, grant: Grant, targets: UseTargets): Cu
   if (lease.frozen) return "TENANT_FROZEN";
   const revokedUntil = Math.max(lease.revokedUntil[grant.agentId] ?? 0, lease.revokedUntil["*"] ?? 0);
   const isRevoked =
-    grant.issuedAt <= revokedUntil ||
-    lease.revoked.includes(grant.tokenId) ||
+    (grant.ancestors[0] ?? grant).issuedAt <= revokedUntil ||
+    isInLine(grant, lease.revoked) ||
     isBelowWatermark(grant, lease.watermarks, targets);
   return isRevoked ? "REVOKED_MIDWAY" : null;
 }

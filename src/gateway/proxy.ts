@@ -1,36 +1,30 @@
+import { proofRefused } from "../base/bearer.ts";
 import { newId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import { inAllowlist } from "../base/address.ts";
 import { DEFAULT_LIMITS } from "../connections/limits.ts";
+import type { SpendableProof } from "../identity/dpop/presented.ts";
 import { LEASE_MS, type Lease } from "../identity/leases.ts";
 import { denialOf } from "../tokens/denial.ts";
 import { afterCut } from "./after-cut.ts";
 import { type Armed, arm, findArmed } from "./armed.ts";
 import { findToken, unauthorized } from "./authenticate.ts";
-import { type AgentCall, callEvent, withoutToken } from "./call.ts";
-import { CallBody } from "./call-body.ts";
+import { type AgentCall, callEvent, callOf, type ClientAddress } from "./call.ts";
 import { Deadline } from "./deadline.ts";
 import { type Decided, decideCall } from "./decide.ts";
 import { forward } from "./forward.ts";
 import type { Gateway } from "./gateway.ts";
-import { fieldOf } from "./headers.ts";
 import { type Addressed, rewriter } from "./hosts.ts";
 import { bodyOf, inject } from "./inject.ts";
 import { checkHeaders } from "./limits.ts";
 import { Cut, OpenStream, type StreamParts } from "./open-streams.ts";
+import { checkProof, isProofDue } from "./proof.ts";
 import { refusal } from "./refusal.ts";
 import { type Passed, respond } from "./respond.ts";
 import type { Target } from "./target.ts";
 import { bridge } from "./websocket.ts";
 
 const MAX_ROUNDS = 4;
-
-/** Who calls, as far as the platform tells. */
-export interface ClientAddress {
-  readonly address: string | null;
-  /** The address is one that anybody's Worker has: it proves nothing (attack 62). */
-  readonly shared: boolean;
-}
 
 /**
  * An agent's call to a provider: authenticate, resolve, authorize, charge beside obtaining the credential, inject,
@@ -67,18 +61,7 @@ async function authenticate(
   if (claims === null) throw unauthorized();
   const grant = await gateway.admission.grant(claims);
   if (grant === null) throw unauthorized();
-  return {
-    request,
-    fields,
-    body: new CallBody(request),
-    info: { requestId, ip: client.address, userAgent: fieldOf(fields, "user-agent") },
-    ip: client.shared ? null : client.address,
-    grant,
-    presented,
-    addressed,
-    method: request.method,
-    ...withoutToken(addressed, target, presented),
-  };
+  return callOf({ request, fields, requestId, client, grant, presented, addressed, target });
 }
 
 interface Admitted {
@@ -130,6 +113,7 @@ async function passCall(call: AgentCall, gateway: Gateway, requestId: string): P
       method: call.method,
       redactor: armed.redactor,
       rewrite: rewriter(route.destination, call.addressed.prefix),
+      limits: route.limits,
       waitUntil,
       open: () => open("body"),
       onEnd: onEnd(upstream.status),
@@ -155,6 +139,7 @@ async function admit(
 ): Promise<Admitted> {
   const { admission, credentials, clock } = gateway;
   const { tenantId } = call.grant;
+  const proof = isProofDue(call) ? await proven(call, gateway) : null;
   const callId = newId("call");
   let epoch = 0;
   for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -173,7 +158,10 @@ async function admit(
       connection: route.slug,
       limit: route.limits.concurrent_calls ?? DEFAULT_LIMITS.concurrent_calls,
     };
-    const charge = { callId, epoch: decidedOn.epoch, ip: call.ip, event, concurrency };
+    const charge = {
+      ...{ callId, epoch: decidedOn.epoch, ip: call.ip, event, concurrency },
+      ...(proof === null ? null : { proof }),
+    };
     const verdict = await admission.charge(call.grant, charge, (ms, work) => deadline.within(ms, work));
     if (verdict.kind === "stale") {
       ({ epoch } = verdict);
@@ -226,9 +214,6 @@ async function decide(
   confirmation: Promise<Lease> | null,
 ): Promise<{ readonly decided: Decided; readonly lease: Lease }> {
   try {
-    if (call.info.ip === null) {
-      throw new Problem("ADDRESS_DENIED", "The platform did not say which address this call comes from.");
-    }
     return { decided: await decideCall(gateway, call, lease), lease };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -239,8 +224,16 @@ async function decide(
   }
 }
 
+/** The proof that a call is charged with. A refusal is recorded, and says nothing to a dead token. */
+async function proven(call: AgentCall, gateway: Gateway): Promise<SpendableProof | null> {
+  const verdict = await checkProof(call, gateway);
+  if (verdict.kind === "ok") return verdict.proof;
+  gateway.admission.deny(call.grant, `proof_${verdict.reason}`, callEvent(call, call.path, null));
+  throw await unlessDead(call, gateway, proofRefused());
+}
+
 /** What a token that could not be charged anyway is told instead of why its call was refused (attack 57). */
-async function unlessDead(call: AgentCall, gateway: Gateway, refusal: Problem): Promise<Problem> {
+export async function unlessDead(call: AgentCall, gateway: Gateway, refusal: Problem): Promise<Problem> {
   const { ipAllowlist } = call.grant;
   if (await gateway.admission.isRevoked(call.grant)) return unauthorized();
   const isElsewhere = ipAllowlist.length > 0 && (call.ip === null || !inAllowlist(call.ip, ipAllowlist));

@@ -1,12 +1,13 @@
 import { Problem } from "../base/problem.ts";
+import { DEFAULT_LIMITS } from "../connections/limits.ts";
+import type { ConnectionLimits } from "../connections/schemas.ts";
 import { fieldOf, responseHeaders, type Rewrite } from "./headers.ts";
 import { Cut, type CutCode, type OpenStream } from "./open-streams.ts";
 import { type Redactor, releaseMode } from "./redact/redactor.ts";
 
 /** Bodies up to this size are read whole: cheaper than a stream, and nothing is held back. */
 const WHOLE_BODY_BYTES = 64 * 1024;
-/** What a compressed body may grow to: this many times its size, or this much where its size is not told. */
-const MAX_RATIO = 200;
+/** What any compressed body may grow to, and what one may whose size is not told. */
 const MIN_EXPANDED_BYTES = 16 * 1024 * 1024;
 const MAX_EXPANDED_BYTES = 512 * 1024 * 1024;
 /** Charsets in which ASCII text is not written by its own bytes. */
@@ -30,6 +31,7 @@ export async function respond(
     readonly method: string;
     readonly redactor: Redactor;
     readonly rewrite: Rewrite;
+    readonly limits: ConnectionLimits;
     readonly open: () => OpenStream;
     readonly waitUntil: (promise: Promise<unknown>) => void;
     readonly onEnd: (passed: Passed) => void;
@@ -63,7 +65,8 @@ export async function respond(
     onEnd({ bytes: body.byteLength, error: null });
     return new Response(body, { status, headers });
   }
-  const expanded = length === null ? MAX_EXPANDED_BYTES : Math.max(MIN_EXPANDED_BYTES, length * MAX_RATIO);
+  const ratio = context.limits.max_expansion ?? DEFAULT_LIMITS.max_expansion;
+  const expanded = length === null ? MAX_EXPANDED_BYTES : Math.max(MIN_EXPANDED_BYTES, length * ratio);
   const limit = encoding === "identity" ? Number.POSITIVE_INFINITY : expanded;
   const { readable, writable } =
     encoding === "identity" && length !== null

@@ -17,12 +17,13 @@ export interface Route extends Connection {
   readonly defaultHeaders: readonly (readonly [name: string, value: string])[];
 }
 
-/** Where the agent's token may stand for a connection that is in no catalogue. */
+/** Where the agent's token may stand for a connection that is in no catalogue, beside where its credential goes. */
 const ANY_HEADER: readonly TokenPlace[] = [
   { in: "header", name: "authorization", scheme: "Bearer" },
   { in: "header", name: "authorization", scheme: "Basic" },
   { in: "header", name: "x-api-key" },
 ];
+const OTHER_SCHEMES = ["Bot", "token"] as const;
 
 const compiled = new WeakMap<Connection, Route>();
 
@@ -32,9 +33,10 @@ export function compileRoute(connection: Connection, rules: DestinationRules): R
   if (known !== undefined) return known;
   const provider = connection.provider === null ? undefined : providers.get(connection.provider);
   const { kind, options } = parseCredential(connection.credential);
-  const tokenIn = provider?.tokenIn ?? ANY_HEADER;
+  const credentialHeader = kind.header?.(options).toLowerCase();
+  const tokenIn = provider?.tokenIn ?? [...ANY_HEADER, ...ownPlace(connection, credentialHeader)];
   const stripped = tokenIn.flatMap((place) => (place.in === "header" ? [place.name] : []));
-  if (kind.header !== undefined) stripped.push(kind.header(options));
+  if (credentialHeader !== undefined) stripped.push(credentialHeader);
   const route: Route = {
     ...connection,
     destination: parseDestination(connection.baseUrl, rules),
@@ -46,4 +48,12 @@ export function compileRoute(connection: Connection, rules: DestinationRules): R
   };
   compiled.set(connection, route);
   return route;
+}
+
+/** A client of such an API puts its key where the connection puts the credential, in the same scheme. */
+function ownPlace({ credential }: Connection, header: string | undefined): readonly TokenPlace[] {
+  if (header === undefined) return [];
+  if (header !== "authorization") return [{ in: "header", name: header }];
+  const scheme = OTHER_SCHEMES.find((one) => one.toLowerCase() === String(credential.prefix).toLowerCase());
+  return scheme === undefined ? [] : [{ in: "header", name: header, scheme }];
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Api } from "../api/context.ts";
+import { systemClock } from "../base/clock.ts";
 import { declareFor } from "../base/endpoint.ts";
 import { idSchema } from "../base/ids.ts";
 import { pageSchema } from "../base/page.ts";
@@ -12,7 +13,8 @@ import {
   agentSchema,
   agentWithKeysSchema,
 } from "./responses.ts";
-import { agentCreateSchema, agentPatchSchema, emptySchema } from "./schemas.ts";
+import { ageDays, keyWarnings } from "./key-age.ts";
+import { agentCreateSchema, agentKeyCreateSchema, agentPatchSchema } from "./schemas.ts";
 
 const endpoint = declareFor<Api>();
 const tag = "Agents";
@@ -28,6 +30,7 @@ export const agentEndpoints = [
     tag,
     summary: "Make an agent and its first key",
     access: { roles: ["admin"] },
+    stepUp: true,
     body: agentCreateSchema,
     responses: { 201: agentCreatedSchema },
     change: true,
@@ -109,14 +112,18 @@ export const agentEndpoints = [
     tag,
     summary: "Add a key, to rotate",
     access: { roles: ["admin"] },
+    stepUp: true,
     params: agentParams,
-    body: emptySchema,
+    body: agentKeyCreateSchema,
     responses: { 201: agentKeyCreatedSchema },
     errors: ["NOT_FOUND", "CONFLICT"],
     change: true,
-    handler: async ({ caller, params, c }) => {
-      const { keyId, apiKey, change } = await c.get("services").agents.addKey(caller, params.id);
-      return respondChange(c, { id: keyId, agent_id: params.id, api_key: apiKey.reveal() }, change, 201);
+    handler: async ({ caller, params, body, c }) => {
+      const key = await c.get("services").agents.addKey(caller, params.id, body);
+      const { keyId, apiKey, name, change } = key;
+      const expiry = { name, expires_at: isoOrNull(key.expiresAt) };
+      const shown = { id: keyId, agent_id: params.id, ...expiry, api_key: apiKey.reveal() };
+      return respondChange(c, shown, change, 201);
     },
   }),
 
@@ -127,6 +134,7 @@ export const agentEndpoints = [
     tag,
     summary: "Remove a key",
     access: { roles: ["admin"] },
+    stepUp: true,
     params: agentParams.extend({ key_id: idSchema("agentKey") }),
     responses: { 204: null },
     errors: ["NOT_FOUND"],
@@ -144,12 +152,27 @@ function render(agent: Agent) {
     allowed_namespaces: agent.allowedNamespaces,
     allowed_scopes: agent.allowedScopes,
     ip_allowlist: agent.ipAllowlist,
+    trust_tier: agent.trustTier,
     disabled: agent.disabled,
+    last_seen_at: isoOrNull(agent.lastSeenAt),
     created_at: new Date(agent.createdAt).toISOString(),
     updated_at: new Date(agent.updatedAt).toISOString(),
   };
 }
 
 function renderKey(key: AgentKey) {
-  return { id: key.id, created_at: new Date(key.createdAt).toISOString() };
+  const now = systemClock();
+  return {
+    id: key.id,
+    name: key.name,
+    created_at: new Date(key.createdAt).toISOString(),
+    last_used_at: isoOrNull(key.lastUsedAt),
+    expires_at: isoOrNull(key.expiresAt),
+    age_days: ageDays(key, now),
+    warnings: [...keyWarnings(key, now)],
+  };
+}
+
+function isoOrNull(milliseconds: number | null): string | null {
+  return milliseconds === null ? null : new Date(milliseconds).toISOString();
 }

@@ -1,4 +1,4 @@
-import { and, asc, count, eq, gt, isNull, sql } from "drizzle-orm";
+import { and, asc, count, eq, gt, isNull, or, sql } from "drizzle-orm";
 import { z } from "zod";
 import type { AuditEvent } from "../audit/event.ts";
 import type { Clock } from "../base/clock.ts";
@@ -8,12 +8,14 @@ import { jurisdictionOf } from "../base/jurisdiction.ts";
 import { decodeCursor, encodeCursor, type Page } from "../base/page.ts";
 import { Problem } from "../base/problem.ts";
 import type { Redacted } from "../base/redacted.ts";
+import { isTrustedLess, type TrustTier } from "./approval-need.ts";
 import type { MemberCaller } from "./caller.ts";
 import type { ChangeResult, TenantChanges } from "./changes.ts";
 import { credentialDigest, isCredential, newCredential } from "./credential.ts";
 import { eventBy } from "./events.ts";
+import type { AgentKeyLife } from "./key-age.ts";
 import { narrows } from "./narrowing.ts";
-import type { AgentCreate, AgentPatch } from "./schemas.ts";
+import type { AgentCreate, AgentKeyCreate, AgentPatch } from "./schemas.ts";
 import { agentKeys, agents } from "./tables.ts";
 
 /** A workload identity. Times are milliseconds since 1970. */
@@ -25,14 +27,19 @@ export interface Agent {
   readonly allowedScopes: readonly string[];
   /** Canonical CIDRs; empty: from anywhere. */
   readonly ipAllowlist: readonly string[];
+  readonly trustTier: TrustTier;
   readonly disabled: boolean;
+  /** When one of its keys was last used, some minutes behind. */
+  readonly lastSeenAt: number | null;
   readonly createdAt: number;
   readonly updatedAt: number;
 }
 
-export interface AgentKey {
+export interface AgentKey extends AgentKeyLife {
   readonly id: AgentKeyId;
-  readonly createdAt: number;
+  readonly name: string | null;
+  /** Some minutes behind. */
+  readonly lastUsedAt: number | null;
 }
 
 export interface NewAgentKey {
@@ -48,8 +55,11 @@ export interface AgentKeyHolder {
   readonly agentId: AgentId;
   readonly keyId: AgentKeyId;
   readonly ipAllowlist: readonly string[];
+  readonly lastUsedAt: number | null;
 }
 
+/** So often, at most, it is written down that a key was used. */
+const SEEN_EVERY_MS = 5 * 60_000;
 const MAX_LIVE_KEYS = 10;
 const cursorSchema = z.tuple([idSchema("agent")]);
 
@@ -59,11 +69,13 @@ export class Agents {
   readonly #changes: TenantChanges;
   readonly #clock: Clock;
   readonly #pepper: Uint8Array;
+  readonly #waitUntil: (promise: Promise<unknown>) => void;
 
   constructor(parts: {
     readonly db: Database;
     readonly changes: TenantChanges;
     readonly clock: Clock;
+    readonly waitUntil: (promise: Promise<unknown>) => void;
     /** The deployment's PEPPER, 32 bytes. */
     readonly pepper: Uint8Array;
   }) {
@@ -71,9 +83,10 @@ export class Agents {
     this.#changes = parts.changes;
     this.#clock = parts.clock;
     this.#pepper = parts.pepper;
+    this.#waitUntil = parts.waitUntil;
   }
 
-  /** Null for a key that is malformed, unknown or removed, and for one whose agent is disabled or deleted. */
+  /** Null for a key that is malformed, unknown, expired or removed, and for one whose agent is disabled or deleted. */
   async authenticate(key: string): Promise<AgentKeyHolder | null> {
     if (!isCredential("vka", key)) return null;
     const jurisdiction = jurisdictionOf(key);
@@ -85,6 +98,7 @@ export class Agents {
         agentId: agentKeys.agentId,
         keyId: agentKeys.id,
         ipAllowlist: agents.ipAllowlist,
+        lastUsedAt: agentKeys.lastUsedAt,
       })
       .from(agentKeys)
       .innerJoin(agents, and(eq(agents.id, agentKeys.agentId), eq(agents.tenantId, agentKeys.tenantId)))
@@ -92,11 +106,24 @@ export class Agents {
         and(
           eq(agentKeys.digest, credentialDigest(this.#pepper, key)),
           isNull(agentKeys.revokedAt),
+          or(isNull(agentKeys.expiresAt), gt(agentKeys.expiresAt, this.#clock())),
           isNull(agents.deletedAt),
           isNull(agents.disabledAt),
         ),
       );
     return rows[0] ?? null;
+  }
+
+  /** That a key was used, from where it may be: written down now and then, and no answer waits for it. */
+  seen({ tenantId, agentId, keyId, lastUsedAt }: Omit<AgentKeyHolder, "ipAllowlist">): void {
+    const now = this.#clock();
+    if (lastUsedAt !== null && now - lastUsedAt < SEEN_EVERY_MS) return;
+    const db = this.#db.of(tenantId);
+    const writing = db.batch([
+      db.update(agentKeys).set({ lastUsedAt: now }).where(eq(agentKeys.id, keyId)),
+      db.update(agents).set({ lastSeenAt: now }).where(eq(agents.id, agentId)),
+    ]);
+    this.#waitUntil(writing.catch(() => undefined));
   }
 
   /** Null where there is none, or no longer. */
@@ -149,11 +176,13 @@ export class Agents {
       allowedNamespaces: input.allowed_namespaces,
       allowedScopes: input.allowed_scopes,
       ipAllowlist: input.ip_allowlist,
+      trustTier: input.trust_tier,
       disabled: false,
+      lastSeenAt: null,
       createdAt: now,
       updatedAt: now,
     };
-    const key = this.#newKey(caller.tenantId, agent.id, now);
+    const key = this.#newKey(caller.tenantId, agent.id, {}, now);
     const { disabled: _, ...columns } = agent;
     const change = await this.#changes.apply(caller.tenantId, {
       statements: [this.#db.of(caller.tenantId).insert(agents).values(columns), key.statement],
@@ -177,11 +206,12 @@ export class Agents {
       allowedNamespaces: patch.allowed_namespaces ?? before.allowedNamespaces,
       allowedScopes: patch.allowed_scopes ?? before.allowedScopes,
       ipAllowlist: patch.ip_allowlist ?? before.ipAllowlist,
+      trustTier: patch.trust_tier ?? before.trustTier,
       disabled: patch.disabled ?? before.disabled,
       updatedAt: Math.max(now, before.updatedAt + 1),
     };
     const disables = after.disabled && !before.disabled;
-    const revokes = disables || narrows(before, after);
+    const revokes = disables || narrows(before, after) || isTrustedLess(before.trustTier, after.trustTier);
     const change = await this.#changes.apply(caller.tenantId, {
       statements: [
         this.#db
@@ -195,6 +225,7 @@ export class Agents {
               : { allowedNamespaces: patch.allowed_namespaces }),
             ...(patch.allowed_scopes === undefined ? {} : { allowedScopes: patch.allowed_scopes }),
             ...(patch.ip_allowlist === undefined ? {} : { ipAllowlist: patch.ip_allowlist }),
+            ...(patch.trust_tier === undefined ? {} : { trustTier: patch.trust_tier }),
             ...(patch.disabled === undefined || patch.disabled === before.disabled
               ? {}
               : { disabledAt: patch.disabled ? now : null }),
@@ -233,18 +264,22 @@ export class Agents {
   }
 
   /** One more live key, so that the old one can be removed once nobody uses it. Throws NOT_FOUND, CONFLICT beyond 10. */
-  async addKey(caller: MemberCaller, agentId: AgentId): Promise<NewAgentKey> {
+  async addKey(
+    caller: MemberCaller,
+    agentId: AgentId,
+    input: AgentKeyCreate,
+  ): Promise<NewAgentKey & Pick<AgentKey, "name" | "expiresAt">> {
     const { keys } = await this.get(caller.tenantId, agentId);
     if (keys.length >= MAX_LIVE_KEYS) {
-      throw new Problem("CONFLICT", `An agent has at most ${MAX_LIVE_KEYS} live keys. Remove one first.`);
+      throw new Problem("CONFLICT", `An agent has at most ${MAX_LIVE_KEYS} keys. Remove one first.`);
     }
     const now = this.#clock();
-    const { keyId, apiKey, statement } = this.#newKey(caller.tenantId, agentId, now);
+    const { statement, ...key } = this.#newKey(caller.tenantId, agentId, input, now);
     const change = await this.#changes.apply(caller.tenantId, {
       statements: [statement],
-      events: [agentEvent(caller, now, "agent.key_created", agentId, { key_id: keyId })],
+      events: [agentEvent(caller, now, "agent.key_created", agentId, { key_id: key.keyId, ...input })],
     });
-    return { keyId, apiKey, change };
+    return { ...key, change };
   }
 
   /** Tokens asked for with it live on: a rotation is not a revocation. Throws NOT_FOUND. */
@@ -274,7 +309,10 @@ export class Agents {
   #liveKeys(tenantId: TenantId, agentId: AgentId): Promise<AgentKey[]> {
     return this.#db
       .of(tenantId)
-      .select({ id: agentKeys.id, createdAt: agentKeys.createdAt })
+      .select({
+        ...{ id: agentKeys.id, name: agentKeys.name, createdAt: agentKeys.createdAt },
+        ...{ lastUsedAt: agentKeys.lastUsedAt, expiresAt: agentKeys.expiresAt },
+      })
       .from(agentKeys)
       .where(and(eq(agentKeys.agentId, agentId), isNull(agentKeys.revokedAt)))
       .orderBy(asc(agentKeys.createdAt), asc(agentKeys.id));
@@ -283,16 +321,18 @@ export class Agents {
   #newKey(
     tenantId: TenantId,
     agentId: AgentId,
+    { name = null, ttl }: { readonly name?: string | null | undefined; readonly ttl?: number | undefined },
     now: number,
-  ): Omit<NewAgentKey, "change"> & { statement: Statement } {
+  ): Omit<NewAgentKey, "change"> & Pick<AgentKey, "name" | "expiresAt"> & { statement: Statement } {
     const keyId = newId("agentKey");
     const apiKey = newCredential("vka", jurisdictionOf(tenantId));
     const digest = credentialDigest(this.#pepper, apiKey);
+    const expiresAt = ttl === undefined ? null : now + ttl * 1000;
     const statement = this.#db
       .of(tenantId)
       .insert(agentKeys)
-      .values({ id: keyId, agentId, digest, createdAt: now });
-    return { keyId, apiKey, statement };
+      .values({ id: keyId, agentId, digest, name, expiresAt, createdAt: now });
+    return { keyId, apiKey, name, expiresAt, statement };
   }
 }
 

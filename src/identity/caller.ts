@@ -61,4 +61,6 @@ export interface Authentication {
   agent(): Promise<AgentCaller>;
   /** A member of one of the roles, or a token whose scopes cover the use; the token is charged one use. */
   memberOrToken(roles: readonly Role[], use: TokenUse): Promise<MemberCaller | TokenCaller>;
+  /** What a token that is not charged has proven is good for this one request (attack 58). */
+  spendProof(): Promise<void>;
 }

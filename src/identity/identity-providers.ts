@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, isNull, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, isNotNull, isNull, sql } from "drizzle-orm";
 import { fitForOutbox } from "../audit/clean.ts";
 import type { AuditEvent } from "../audit/event.ts";
 import { auditOutbox } from "../audit/tables.ts";
@@ -23,7 +23,7 @@ export interface IdentityProvider extends Omit<Row, "clientSecret"> {
   readonly confidential: boolean;
 }
 
-/** One that a token says it comes from, and the member that its subject is there already. */
+/** One that a token says it comes from, and the member that its subject has joined its tenant as. */
 export interface ClaimedProvider extends IdentityProvider {
   readonly memberId: MemberId | null;
 }
@@ -55,7 +55,11 @@ export class IdentityProviders {
   }
 
   async list(tenantId: TenantId): Promise<readonly IdentityProvider[]> {
-    const rows = await this.#db.of(tenantId).select().from(identityProviders).orderBy(asc(identityProviders.id));
+    const rows = await this.#db
+      .of(tenantId)
+      .select()
+      .from(identityProviders)
+      .orderBy(asc(identityProviders.id));
     return rows.map(fromRow);
   }
 
@@ -75,7 +79,10 @@ export class IdentityProviders {
     const { tenantId } = caller;
     this.#checkDestination(input.issuer);
     if ((await this.list(tenantId)).length >= MAX_PROVIDERS) {
-      throw new Problem("CONFLICT", `A tenant has at most ${MAX_PROVIDERS} identity providers. Delete one first.`);
+      throw new Problem(
+        "CONFLICT",
+        `A tenant has at most ${MAX_PROVIDERS} identity providers. Delete one first.`,
+      );
     }
     const now = this.#clock();
     const id = newId("identityProvider");
@@ -94,6 +101,7 @@ export class IdentityProviders {
       allowedEmailDomains: input.allowed_email_domains,
       trustEmail: input.kind === "cloudflare_access" && input.trust_email,
       createdAt: now,
+      createdBy: caller.memberId,
     };
     const db = this.#db.of(tenantId);
     await db.batch([
@@ -121,7 +129,9 @@ export class IdentityProviders {
     }
     const changed = {
       ...(patch.name === undefined ? {} : { name: patch.name }),
-      ...(patch.allowed_email_domains === undefined ? {} : { allowedEmailDomains: patch.allowed_email_domains }),
+      ...(patch.allowed_email_domains === undefined
+        ? {}
+        : { allowedEmailDomains: patch.allowed_email_domains }),
       ...(patch.client_secret === undefined
         ? {}
         : { clientSecret: secret === null ? null : await this.#seal(tenantId, id, secret) }),
@@ -132,7 +142,9 @@ export class IdentityProviders {
       db.update(identityProviders).set(changed).where(eq(identityProviders.id, id)),
       this.#event(caller, "identity_provider.updated", id, {
         ...told,
-        ...(client_secret === undefined ? {} : { client_secret: client_secret === null ? "removed" : "changed" }),
+        ...(client_secret === undefined
+          ? {}
+          : { client_secret: client_secret === null ? "removed" : "changed" }),
       }),
     ]);
     this.#onEvents(tenantId);
@@ -179,6 +191,8 @@ export class IdentityProviders {
           eq(members.issuer, identityProviders.issuer),
           eq(members.subject, token.subject),
           isNull(members.revokedAt),
+          // Whom a tenant has only invited has not said that they belong to it.
+          isNotNull(members.joinedAt),
         ),
       )
       .where(
@@ -220,7 +234,10 @@ export class IdentityProviders {
       resource: id,
       context,
     });
-    return this.#db.of(caller.tenantId).insert(auditOutbox).values({ event: fitForOutbox(event) });
+    return this.#db
+      .of(caller.tenantId)
+      .insert(auditOutbox)
+      .values({ event: fitForOutbox(event) });
   }
 }
 

@@ -70,7 +70,12 @@ export class Recognition {
       .select()
       .from(members)
       .where(
-        and(eq(members.issuer, iss), eq(members.subject, sub), eq(members.script, false), isNull(members.revokedAt)),
+        and(
+          eq(members.issuer, iss),
+          eq(members.subject, sub),
+          eq(members.script, false),
+          isNull(members.revokedAt),
+        ),
       );
     if (row === undefined) return null;
     const { id: memberId, name, role, script, joinedAt, invitedAt } = row;

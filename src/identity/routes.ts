@@ -1,9 +1,10 @@
 import type { Api } from "../api/context.ts";
+import { bearerCredential } from "../base/bearer.ts";
 import { declareFor } from "../base/endpoint.ts";
 import { respondChange } from "../base/respond-change.ts";
 import { secretSettings } from "../base/tenant-settings.ts";
-import { bootstrappedSchema, frozenSchema, tenantSchema } from "./responses.ts";
-import { bootstrapSchema, freezeSchema, tenantPatchSchema } from "./schemas.ts";
+import { bootstrappedSchema, frozenSchema, tenantCreatedSchema, tenantSchema } from "./responses.ts";
+import { bootstrapSchema, freezeSchema, tenantCreateSchema, tenantPatchSchema } from "./schemas.ts";
 import type { Tenant } from "./tenants.ts";
 
 const endpoint = declareFor<Api>();
@@ -24,6 +25,51 @@ export const tenantEndpoints = [
     handler: async ({ body, c }) => {
       const { members } = c.get("services");
       const { tenantId, memberId, adminToken } = await members.bootstrap(body.name, c.get("request"));
+      return c.json({ admin_token: adminToken.reveal(), member_id: memberId, tenant_id: tenantId }, 201);
+    },
+  }),
+
+  endpoint({
+    method: "POST",
+    path: "/v1/tenants",
+    operationId: "createTenant",
+    tag: "Deployment",
+    summary: "Make another tenant",
+    description:
+      "Nobody is in it: its bootstrap credential makes its first admin at `POST /v1/tenants/bootstrap`. The operator sees nothing of it.",
+    access: "operator",
+    body: tenantCreateSchema,
+    responses: { 201: tenantCreatedSchema },
+    handler: async ({ body, c }) => {
+      const { tenantCreation } = c.get("services");
+      const made = await tenantCreation.create(body, c.get("request"));
+      return c.json(
+        {
+          id: made.tenantId,
+          name: body.name,
+          jurisdiction: made.jurisdiction,
+          bootstrap_credential: made.bootstrapCredential.reveal(),
+          bootstrap_expires_at: new Date(made.bootstrapExpiresAt).toISOString(),
+        },
+        201,
+      );
+    },
+  }),
+
+  endpoint({
+    method: "POST",
+    path: "/v1/tenants/bootstrap",
+    operationId: "bootstrapTenant",
+    tag: "Deployment",
+    summary: "Make another tenant's first admin",
+    description: "Takes the bootstrap credential that came with the tenant, as a bearer, and works once.",
+    access: "public",
+    responses: { 201: bootstrappedSchema },
+    errors: ["UNAUTHORIZED", "CONFLICT"],
+    handler: async ({ c }) => {
+      const credential = bearerCredential(c.req.raw.headers.get("authorization"));
+      const made = await c.get("services").tenantCreation.begin(credential, c.get("request"));
+      const { tenantId, memberId, adminToken } = made;
       return c.json({ admin_token: adminToken.reveal(), member_id: memberId, tenant_id: tenantId }, 201);
     },
   }),

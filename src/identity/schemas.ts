@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { cidrSchema } from "../base/address.ts";
+import { durationSchema } from "../base/duration.ts";
 import { namespaceGlobSchema, scopeSchema } from "../base/scope.ts";
+import { TRUST_TIERS } from "./approval-need.ts";
 import type { StoredSecretSettings } from "../base/tenant-settings.ts";
 import { domainSchema, emailSchema } from "./email.ts";
 import { issuerSchema } from "./oidc/issuer.ts";
@@ -50,6 +52,8 @@ const NAMESPACES =
   "Namespaces, `*` for any run of characters, within which its scopes on secrets must stay. Alone, they allow every action on secrets in them.";
 const SCOPES =
   "Scopes it may ask for: `secrets:{read|use|write|delete|*}:{path}`, `connections:call:{slug}`, `namespaces:read`; `*` stands for any run of characters.";
+const TRUST =
+  "What its requests need in approvals: more than usual, as usual, or less. Lowering it refuses the tokens issued before.";
 const ADDRESSES = "Addresses and CIDRs that its key may be used from; empty: any.";
 
 export const agentCreateSchema = z.strictObject({
@@ -58,6 +62,7 @@ export const agentCreateSchema = z.strictObject({
   allowed_namespaces: z.array(namespaceGlobSchema).max(50).default([]).describe(NAMESPACES),
   allowed_scopes: z.array(scopeSchema).max(100).default([]).describe(SCOPES),
   ip_allowlist: z.array(cidrSchema).max(100).default([]).describe(ADDRESSES),
+  trust_tier: z.enum(TRUST_TIERS).default("standard").describe(TRUST),
 });
 export type AgentCreate = z.infer<typeof agentCreateSchema>;
 
@@ -68,10 +73,19 @@ export const agentPatchSchema = z
     allowed_namespaces: z.array(namespaceGlobSchema).max(50).optional().describe(NAMESPACES),
     allowed_scopes: z.array(scopeSchema).max(100).optional().describe(SCOPES),
     ip_allowlist: z.array(cidrSchema).max(100).optional().describe(ADDRESSES),
+    trust_tier: z.enum(TRUST_TIERS).optional().describe(TRUST),
     disabled: z.boolean().optional().describe("Its keys and tokens are refused while it is."),
   })
   .refine(nonEmpty, NOTHING_TO_CHANGE);
 export type AgentPatch = z.infer<typeof agentPatchSchema>;
+
+export const agentKeyCreateSchema = z.strictObject({
+  name: z.string().min(1).max(100).optional().describe("Where it is used, say."),
+  ttl: durationSchema({ minSeconds: 60, maxSeconds: 366 * 86_400, example: "90d" })
+    .optional()
+    .describe("How long it is good for: `12h`, `90d`; left out: until it is removed."),
+});
+export type AgentKeyCreate = z.infer<typeof agentKeyCreateSchema>;
 
 export const emptySchema = z.strictObject({});
 
@@ -93,7 +107,9 @@ export const identityProviderCreateSchema = z.discriminatedUnion("kind", [
       kind: z.literal("oidc"),
       name: nameSchema,
       issuer: issuerSchema.describe("Exactly as it stands in `iss`."),
-      client_id: audienceSchema.optional().describe("To sign in with a browser. Its redirect URI: `/auth/callback`."),
+      client_id: audienceSchema
+        .optional()
+        .describe("To sign in with a browser. Register the answer's `redirect_uri` with it."),
       client_secret: clientSecretSchema.optional(),
       audience: audienceSchema
         .optional()
@@ -115,7 +131,9 @@ export const identityProviderCreateSchema = z.discriminatedUnion("kind", [
     trust_email: z
       .boolean()
       .default(false)
-      .describe("Its tokens do not say whether an address was verified. True: all of its sign-in methods verify them."),
+      .describe(
+        "Its tokens do not say whether an address was verified. True: all of its sign-in methods verify them.",
+      ),
   }),
 ]);
 export type IdentityProviderCreate = z.infer<typeof identityProviderCreateSchema>;
@@ -143,3 +161,12 @@ export const memberCreateSchema = z.union(
 export type MemberCreate = z.infer<typeof memberCreateSchema>;
 
 export const memberPatchSchema = z.strictObject({ role: roleSchema });
+
+export const tenantCreateSchema = z.strictObject({
+  name: nameSchema,
+  jurisdiction: z
+    .enum(["eu", "fedramp"])
+    .nullable()
+    .default(null)
+    .describe("Where all of its data stay; never changes. Null: anywhere."),
+});

@@ -12,7 +12,9 @@ import type { Session } from "./sessions.ts";
 const endpoint = declareFor<Api>();
 const tag = "Sessions";
 const EVERYBODY = ["admin", "editor", "viewer", "auditor"] as const;
-const whose = { member_id: idSchema("member").optional().describe("Another member's, for admins. Left out: your own.") };
+const whose = {
+  member_id: idSchema("member").optional().describe("Another member's, for admins. Left out: your own."),
+};
 
 /** `/v1/sessions`, and signing out. */
 export const sessionEndpoints = [
@@ -87,8 +89,12 @@ export const sessionEndpoints = [
   }),
 ];
 
-function memberOf(caller: MemberCaller, named: MemberCaller["memberId"] | undefined): MemberCaller["memberId"] {
-  if (named === undefined || named === caller.memberId || caller.role === "admin") return named ?? caller.memberId;
+function memberOf(
+  caller: MemberCaller,
+  named: MemberCaller["memberId"] | undefined,
+): MemberCaller["memberId"] {
+  if (named === undefined || named === caller.memberId || caller.role === "admin")
+    return named ?? caller.memberId;
   throw new Problem("ROLE_DENIED", "Another member's sessions are for a member with the role admin.");
 }
 

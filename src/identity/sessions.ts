@@ -34,6 +34,8 @@ export interface NewSession {
   readonly request: RequestInfo;
   /** The same person's session that this one takes the place of (step-up); one of anybody else's stays. */
   readonly replaces?: SessionId | null;
+  /** Milliseconds since 1970 at which it ends, if that is sooner than its own 7 days. */
+  readonly notAfter?: number;
 }
 
 export interface StartedSession {
@@ -99,7 +101,7 @@ export class Sessions {
     const now = this.#clock();
     const id = newId("session");
     const token = newCredential("vks", jurisdictionOf(tenantId));
-    const expiresAt = now + LIFE_MS;
+    const expiresAt = Math.min(now + LIFE_MS, input.notAfter ?? Number.MAX_SAFE_INTEGER);
     const db = this.#db.of(tenantId);
     const [member] = await db
       .select({ issuer: members.issuer, subject: members.subject })
@@ -128,7 +130,12 @@ export class Sessions {
       db.insert(auditOutbox).values({ event: fitForOutbox(event) }),
     ]);
     this.#onEvents(tenantId);
-    return { id, token, cookie: this.cookie.write(token.reveal(), LIFE_MS / 1_000), expiresAt };
+    return {
+      id,
+      token,
+      cookie: this.cookie.write(token.reveal(), Math.ceil((expiresAt - now) / 1_000)),
+      expiresAt,
+    };
   }
 
   /** Null for a token that is malformed, unknown or over, and for one whose member was removed or is another now. */
@@ -238,7 +245,9 @@ export class Sessions {
     try {
       await this.#db.of(tenantId).update(sessions).set({ lastSeenAt: now }).where(eq(sessions.id, sessionId));
     } catch {
-      console.error(JSON.stringify({ at: "sessions.touch", tenant: tenantId, error: "left for the next request" }));
+      console.error(
+        JSON.stringify({ at: "sessions.touch", tenant: tenantId, error: "left for the next request" }),
+      );
     }
   }
 }

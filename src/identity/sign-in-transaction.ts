@@ -49,7 +49,9 @@ export function derived(
   { seed }: Pick<SignInTransaction, "seed">,
   what: "state" | "nonce" | "verifier",
 ): string {
-  return Buffer.from(hmacSha256(pepper, JSON.stringify(["valetkey sign-in", what, seed]))).toString("base64url");
+  return Buffer.from(hmacSha256(pepper, JSON.stringify(["valetkey sign-in", what, seed]))).toString(
+    "base64url",
+  );
 }
 
 function tagOf(pepper: Uint8Array, payload: string): Uint8Array {

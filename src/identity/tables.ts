@@ -12,6 +12,7 @@ import type {
   TrustRuleId,
 } from "../base/ids.ts";
 import type { SealedText } from "../vault/sealed-text.ts";
+import type { TrustTier } from "./approval-need.ts";
 import type { TenantSettings } from "./schemas.ts";
 import type { TrustRuleInput } from "./trust/rule.ts";
 
@@ -37,7 +38,7 @@ export const members = sqliteTable(
     script: integer({ mode: "boolean" }).notNull(),
     /** HMAC of its credential with the deployment's pepper, hex. People have none: their id, which is nobody's digest. */
     digest: text().notNull().unique(),
-    /** When the credential was made, if that was after the member. */
+    /** When the credential was made; null for the one that came of a bootstrap, until it is rotated. */
     digestAt: integer(),
     /** As invited, lower case; once there is a subject it says nothing any more. */
     email: text(),
@@ -160,6 +161,8 @@ export const identityProviders = sqliteTable(
     /** The issuer vouches for `email` without saying `email_verified`. */
     trustEmail: integer({ mode: "boolean" }).notNull(),
     createdAt: integer().notNull(),
+    /** Whoever says who people are may say so of whom they made up. Null: not known, of before this was kept. */
+    createdBy: text().$type<MemberId>(),
   },
   (table) => [
     index("identity_providers_tenant").on(table.tenantId),
@@ -189,6 +192,9 @@ export const agents = sqliteTable(
     allowedNamespaces: text({ mode: "json" }).$type<readonly string[]>().notNull(),
     allowedScopes: text({ mode: "json" }).$type<readonly string[]>().notNull(),
     ipAllowlist: text({ mode: "json" }).$type<readonly string[]>().notNull(),
+    trustTier: text().$type<TrustTier>().notNull().default("standard"),
+    /** When one of its keys was last used; minutes behind. */
+    lastSeenAt: integer(),
     disabledAt: integer(),
     deletedAt: integer(),
     createdAt: integer().notNull(),
@@ -207,7 +213,11 @@ export const agentKeys = sqliteTable(
       .notNull()
       .references(() => agents.id),
     digest: text().notNull().unique(),
+    name: text(),
     createdAt: integer().notNull(),
+    /** Minutes behind. */
+    lastUsedAt: integer(),
+    expiresAt: integer(),
     revokedAt: integer(),
   },
   (table) => [index("agent_keys_agent").on(table.agentId)],

@@ -33,20 +33,27 @@ export interface TeamMember {
   readonly joinedAt: number | null;
   /** Of a script's credential: when it was made; null for people. */
   readonly credentialCreatedAt: number | null;
+  /** Until when it should be rotated: in a day where it came of a bootstrap, since it went through more hands. */
+  readonly rotateBy: number | null;
   readonly createdAt: number;
 }
 
-export interface NewMember {
+/** `C` is null for a person, who has none. */
+export interface NewMember<C = Redacted | null> {
   readonly member: TeamMember;
   /** Of a script: shown once; only its digest is kept. */
-  readonly credential: Redacted | null;
+  readonly credential: C;
 }
+
+const DAY_MS = 24 * 3_600_000;
+const ROTATE_AFTER_MS = 90 * DAY_MS;
 
 const cursorSchema = z.tuple([idSchema("member")]);
 
 /**
  * Who belongs to a tenant. What admins change counts from the next request on: nobody's role is remembered anywhere.
- * A tenant always keeps an admin who can act, and nobody changes their own role.
+ * A tenant always keeps an admin who can act, and a person once there was one: a credential for scripts that is alone
+ * lets in a first person. Nobody changes their own role.
  */
 export class Team {
   readonly #db: Database;
@@ -113,7 +120,7 @@ export class Team {
       ...{ id, tenantId, role: input.role, script: isScript, email, createdAt: now, ...identity },
       name: input.name ?? email ?? id,
       digest: credential === null ? id : credentialDigest(this.#pepper, credential),
-      ...(isScript ? {} : { invitedAt: now, invitedBy }),
+      ...(isScript ? { digestAt: now } : { invitedAt: now, invitedBy }),
     };
     const db = this.#db.of(tenantId);
     const sameAddress = email === null ? undefined : eq(members.email, email);
@@ -125,7 +132,10 @@ export class Team {
     const [present] =
       same === undefined
         ? []
-        : await db.select().from(members).where(and(same, isNull(members.revokedAt)));
+        : await db
+            .select()
+            .from(members)
+            .where(and(same, isNull(members.revokedAt)));
     const isReplaced = present !== undefined && fromRow(present, now).status === "expired";
     if (present !== undefined && !isReplaced) throw conflict();
     const event = this.#eventOf(caller, isScript ? "member.created" : "member.invited", id, {
@@ -143,7 +153,8 @@ export class Team {
       ]);
     } catch (error) {
       // Somebody else invited the same person just now.
-      if (/UNIQUE constraint failed/.test(String(error instanceof Error ? error.cause : error))) throw conflict();
+      if (/UNIQUE constraint failed/.test(String(error instanceof Error ? error.cause : error)))
+        throw conflict();
       throw error;
     }
     this.#onEvents(tenantId);
@@ -180,7 +191,7 @@ export class Team {
   }
 
   /** A new credential in the place of a script's old one, which ends at once. Throws NOT_FOUND, CONFLICT for a person. */
-  async rotateCredential(caller: MemberCaller, memberId: MemberId): Promise<NewMember> {
+  async rotateCredential(caller: MemberCaller, memberId: MemberId): Promise<NewMember<Redacted>> {
     const { tenantId } = caller;
     const { script } = await this.get(tenantId, memberId);
     if (!script) {
@@ -224,6 +235,7 @@ export class Team {
     const { $client: client } = this.#db.of(tenantId);
     const mayBe = `tenant_id = ?1 and id = ?2 and revoked_at is null and (?4 = 1 or role <> 'admin' or exists (
       select 1 from members other where other.tenant_id = ?1 and other.id <> ?2 and other.role = 'admin'
+      and other.script <= members.script
       and other.revoked_at is null and (other.invited_at is null or other.joined_at is not null)))`;
     const harmless = change.isHarmless ? 1 : 0;
     const [written] = await client.batch([
@@ -248,7 +260,7 @@ export class Team {
         : []),
     ]);
     if (written?.results.length !== 1) {
-      throw new Problem("CONFLICT", "The tenant would have no admin left.", {
+      throw new Problem("CONFLICT", "The tenant would have no admin left, or none who is a person.", {
         why: "Make somebody else an admin first, and let them sign in.",
       });
     }
@@ -281,5 +293,6 @@ function fromRow(row: typeof members.$inferSelect, now: number): TeamMember {
     ...member,
     status: isLate ? "expired" : waits ? "invited" : "active",
     credentialCreatedAt: row.script ? (digestAt ?? row.createdAt) : null,
+    rotateBy: row.script ? (digestAt === null ? row.createdAt + DAY_MS : digestAt + ROTATE_AFTER_MS) : null,
   };
 }

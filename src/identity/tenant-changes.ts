@@ -57,6 +57,10 @@ export class GatedChanges implements TenantChanges {
       const now = Date.now();
       await gate.prepare(tenantId, changeId, gateChange);
       return now;
+    }).catch((error: unknown) => {
+      throw error instanceof Problem
+        ? new Problem(error.code, error.message, { ...error.options, nothingDone: true })
+        : error;
     });
     let epoch: number;
     try {
@@ -64,6 +68,7 @@ export class GatedChanges implements TenantChanges {
         throw new Problem(
           "UNAVAILABLE",
           "The change took too long to begin, so nothing was changed. Try again.",
+          { nothingDone: true },
         );
       }
       epoch = await this.#write(tenantId, changeId, change);

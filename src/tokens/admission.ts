@@ -1,4 +1,5 @@
 import { eq } from "drizzle-orm";
+import { proofRefused } from "../base/bearer.ts";
 import { BoundedCache } from "../base/cache.ts";
 import type { Clock } from "../base/clock.ts";
 import { databaseAway } from "../base/database-away.ts";
@@ -6,8 +7,18 @@ import type { Database } from "../base/database.ts";
 import type { TokenId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import { SingleFlight } from "../base/single-flight.ts";
-import type { CallOutcome, ChargeRequest, ChargeVerdict, EventDraft, TokenObject } from "./charge.ts";
-import type { Grant } from "./grant.ts";
+import type { SpendableProof } from "../identity/dpop/presented.ts";
+import type {
+  CallOutcome,
+  ChargePreview,
+  ChargeRequest,
+  ChargeVerdict,
+  EventDraft,
+  PreviewRequest,
+  TokenObject,
+} from "./charge.ts";
+import { type Grant, grantOf } from "./grant.ts";
+import { limitsOf, lineIds, rootOf } from "./line.ts";
 import { Outcomes, type WaitingOutcomes } from "./outcomes.ts";
 import { tokens } from "./tables.ts";
 import type { TokenClaims, TokenSigner } from "./token.ts";
@@ -80,8 +91,7 @@ export class Admission {
   async #lookUp({ tokenId, tenantId }: TokenClaims): Promise<Grant | null> {
     const [row] = await this.#db.of(tenantId).select().from(tokens).where(eq(tokens.id, tokenId)).limit(1);
     if (row === undefined || row.revokedAt !== null) return null;
-    const { id, revokedAt: _revokedAt, closedAt: _closedAt, ...grant } = row;
-    const granted: Grant = { tokenId: id, ...grant };
+    const granted = grantOf(row);
     this.#memory.grants.set(tokenId, granted);
     return granted;
   }
@@ -99,26 +109,22 @@ export class Admission {
       readonly event: EventDraft;
       /** Of a call through a connection, which ends with `settle`. */
       readonly concurrency?: NonNullable<ChargeRequest["concurrency"]>;
+      /** Of a token that is bound to a key; without one such a token is not charged at all. */
+      readonly proof?: SpendableProof;
     },
     limit: TimeLimit = within,
   ): Promise<ChargeVerdict> {
-    const { tokenId, tenantId, ipAllowlist, maxUses, rate, expiresAt } = grant;
+    if (grant.jkt !== null && call.proof === undefined) throw new Error("a bound token without a proof");
+    const { tokenId } = rootOf(grant);
     const carried = this.#outcomes.carry(tokenId);
     const { outcomes } = carried;
-    const request: ChargeRequest = {
-      ...call,
-      tokenId,
-      tenantId,
-      ipAllowlist,
-      maxUses,
-      rate,
-      expiresAt,
-      outcomes,
-    };
+    const request: ChargeRequest = { ...call, ...limitsOf(grant), tenantId: grant.tenantId, outcomes };
     const deadline = this.#clock() + CHARGE_WITHIN_MS;
-    for (let attempt = 1; attempt <= CHARGE_ATTEMPTS && this.#clock() < deadline; attempt++) {
+    for (let attempt = 1; attempt <= CHARGE_ATTEMPTS; attempt++) {
+      const left = deadline - this.#clock();
+      if (left <= 0) break;
       try {
-        const verdict = await limit(CHARGE_WITHIN_MS, this.#object(tokenId).charge(request));
+        const verdict = await limit(left, this.#object(tokenId).charge(request));
         carried.delivered();
         return verdict;
       } catch (error) {
@@ -134,9 +140,10 @@ export class Admission {
    * Whether the token's own object still honours it: revoked ones are told nothing else (attack 57). Throws UNAVAILABLE
    * where that does not answer.
    */
-  async isRevoked({ tokenId }: Grant): Promise<boolean> {
+  async isRevoked(grant: Grant): Promise<boolean> {
     try {
-      return (await within(CHARGE_WITHIN_MS, this.#object(tokenId).state())).revoked;
+      const object = this.#object(rootOf(grant).tokenId);
+      return (await within(CHARGE_WITHIN_MS, object.state(lineIds(grant)))).revoked;
     } catch (cause) {
       throw new Problem("UNAVAILABLE", "Whether the token is revoked cannot be told right now. Try again.", {
         headers: { "retry-after": "2" },
@@ -145,18 +152,49 @@ export class Admission {
     }
   }
 
+  /** One use of a bound token's proof that charges nothing: throws where it was used before. */
+  async spend(grant: Grant, proof: SpendableProof): Promise<void> {
+    let isFresh: boolean;
+    try {
+      isFresh = await within(CHARGE_WITHIN_MS, this.#object(rootOf(grant).tokenId).spend(proof));
+    } catch (cause) {
+      throw new Problem("UNAVAILABLE", "Whether the proof is new cannot be told right now. Try again.", {
+        headers: { "retry-after": "2" },
+        cause,
+      });
+    }
+    if (!isFresh) throw proofRefused();
+  }
+
+  /** What `charge` would come to right now; charges nothing. Throws UNAVAILABLE where the object does not answer. */
+  async preview(
+    grant: Grant,
+    call: Pick<PreviewRequest, "epoch" | "ip" | "concurrency">,
+  ): Promise<ChargePreview> {
+    const request: PreviewRequest = { ...call, ...limitsOf(grant), tenantId: grant.tenantId };
+    try {
+      return await within(CHARGE_WITHIN_MS, this.#object(rootOf(grant).tokenId).preview(request));
+    } catch (cause) {
+      throw new Problem("UNAVAILABLE", "What the token has left cannot be told right now. Try again.", {
+        headers: { "retry-after": "2" },
+        cause,
+      });
+    }
+  }
+
   /** Records a refusal that was decided before charging; the answer does not wait for it. */
-  deny({ tokenId, tenantId, expiresAt }: Grant, reason: string, event: EventDraft): void {
+  deny(grant: Grant, reason: string, event: EventDraft): void {
+    const root = rootOf(grant);
     this.#waitUntil(
-      this.#object(tokenId)
-        .deny(tokenId, tenantId, expiresAt, reason, event)
+      this.#object(root.tokenId)
+        .deny(grant.tokenId, grant.tenantId, root.expiresAt, reason, event)
         .catch(() => undefined),
     );
   }
 
   /** Tells what became of a charged call, a little later or with the token's next charge. */
-  settle({ tokenId }: Grant, outcome: CallOutcome): void {
-    this.#outcomes.add(tokenId, [outcome]);
+  settle(grant: Grant, outcome: CallOutcome): void {
+    this.#outcomes.add(rootOf(grant).tokenId, [outcome]);
   }
 }
 

@@ -1,8 +1,32 @@
 import type { AuditEvent } from "../audit/event.ts";
+import type { SpendableProof } from "../identity/dpop/presented.ts";
 import type { Rate } from "./schemas.ts";
 
 /** An event as the caller knows it; the token's object gives it its id and time. */
 export type EventDraft = Omit<AuditEvent, "id" | "timestamp">;
+
+/** A token below the root of its line, with its own limits. Times are milliseconds since 1970. */
+export interface LineMember {
+  readonly tokenId: string;
+  readonly maxUses: number | null;
+  readonly rate: Rate | null;
+  readonly expiresAt: number;
+}
+
+/** How often a token was charged; revoked, where it or one that it descends from is. */
+export interface TokenState {
+  readonly uses: number;
+  readonly revoked: boolean;
+}
+
+/** A charge that is only asked about. */
+export type PreviewRequest = Omit<ChargeRequest, "callId" | "event" | "outcomes">;
+
+/** What a charge would come to right now, and how often each of the line was charged, the root first. */
+export interface ChargePreview {
+  readonly verdict: ChargeVerdict;
+  readonly uses: readonly number[];
+}
 
 /** What one use of a token asks of its object. Times are milliseconds since 1970. */
 export interface ChargeRequest {
@@ -10,6 +34,8 @@ export interface ChargeRequest {
   readonly callId: string;
   readonly tokenId: string;
   readonly tenantId: string;
+  /** Of a child, down to itself: the limits above are then those of the root, in whose object all of them live. */
+  readonly line?: readonly LineMember[];
   /** The tenant's epoch on which the call was decided. */
   readonly epoch: number;
   /** The caller's canonical address; null: unknown, or one that anybody may have. */
@@ -22,11 +48,13 @@ export interface ChargeRequest {
   readonly event: EventDraft;
   /** How many calls of the token through a connection may be under way, this one included. Left out: not counted. */
   readonly concurrency?: { readonly connection: string; readonly limit: number };
+  /** Of a token that is bound to a key: good for one use. */
+  readonly proof?: SpendableProof;
   /** Of earlier calls of the token, as `settle` tells them. */
   readonly outcomes?: readonly CallOutcome[];
 }
 
-export type DenialReason = "revoked" | "expired" | "address" | "uses" | "rate" | "concurrency";
+export type DenialReason = "revoked" | "expired" | "address" | "proof" | "uses" | "rate" | "concurrency";
 
 export type ChargeVerdict =
   /** Charged and durably recorded. `uses` counts this one. */
@@ -49,10 +77,15 @@ export interface CallOutcome {
   readonly error?: string;
 }
 
-/** The part of the token's object that others call (durable-objects/scoped-token.ts). */
+/** The part of the token's object that others call (durable-objects/scoped-token.ts). A child's is its root's. */
 export interface TokenObject {
   charge(request: ChargeRequest): Promise<ChargeVerdict>;
-  /** Records a refusal decided before charging; repeated ones are one event per reason and minute, with a count. */
+  /** The verdict that `charge` would give; nothing is charged or recorded. */
+  preview(request: PreviewRequest): Promise<ChargePreview>;
+  /**
+   * Records a refusal decided before charging; repeated ones are one event per reason and minute, with a count.
+   * `expiresAt` is the object's, which is the root's.
+   */
   deny(
     tokenId: string,
     tenantId: string,
@@ -62,8 +95,16 @@ export interface TokenObject {
   ): Promise<void>;
   /** Each is taken once, however often it is told. */
   settle(outcomes: readonly CallOutcome[]): Promise<void>;
-  revoke(tenantId: string, expiresAt: number): Promise<void>;
-  state(): Promise<{ uses: number; revoked: boolean }>;
+  /** `child`: this one, and what descends from it. `expiresAt` is the object's. */
+  revoke(
+    tenantId: string,
+    expiresAt: number,
+    child?: { readonly tokenId: string; readonly expiresAt: number },
+  ): Promise<void>;
+  /** `line`: what descends from the root, down to the token asked for. */
+  state(line?: readonly string[]): Promise<TokenState>;
+  /** A proof's one use that is not charged; false where it was used before. */
+  spend(proof: SpendableProof): Promise<boolean>;
   /** Hands over what is left and forgets everything; true when nothing is left. For expired tokens. */
   close(): Promise<boolean>;
 }

@@ -1,8 +1,11 @@
+import { proofRefused } from "../base/bearer.ts";
 import { newId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import type { RequestInfo } from "../base/request.ts";
 import { allows } from "../base/scope.ts";
 import type { TokenUse } from "../identity/caller.ts";
+import type { Presented, SpendableProof } from "../identity/dpop/presented.ts";
+import type { Proofs } from "../identity/dpop/proofs.ts";
 import type { Lease } from "../identity/leases.ts";
 import type { Admission } from "./admission.ts";
 import type { EventDraft } from "./charge.ts";
@@ -21,15 +24,18 @@ interface Leasing {
 export class ControlPlaneUses {
   readonly #admission: Admission;
   readonly #leases: Leasing;
+  readonly #proofs: Pick<Proofs, "check">;
   readonly #waitUntil: (promise: Promise<unknown>) => void;
 
   constructor(parts: {
     readonly admission: Admission;
     readonly leases: Leasing;
+    readonly proofs: Pick<Proofs, "check">;
     readonly waitUntil: (promise: Promise<unknown>) => void;
   }) {
     this.#admission = parts.admission;
     this.#leases = parts.leases;
+    this.#proofs = parts.proofs;
     this.#waitUntil = parts.waitUntil;
   }
 
@@ -48,14 +54,30 @@ export class ControlPlaneUses {
     return grant;
   }
 
+  /** As `identify`, for who sent it: one that is bound to a key must prove it. The proof is still to be spent. */
+  async present(
+    presented: Presented,
+  ): Promise<{ readonly grant: Grant; readonly proof: SpendableProof | null }> {
+    const grant = await this.identify(presented.token);
+    const verdict = await this.#proofs.check(presented, grant.jkt);
+    if (verdict.kind === "refused") throw proofRefused();
+    return { grant, proof: verdict.proof };
+  }
+
+  /** For what is not charged. Throws UNAUTHORIZED where the proof was used before (attack 58). */
+  spend(grant: Grant, proof: SpendableProof): Promise<void> {
+    return this.#admission.spend(grant, proof);
+  }
+
   /** Charges one use of a token whose scopes cover it, and records it as `use.eventType`. */
   async use(
-    token: string,
+    presented: Presented,
     use: TokenUse,
     request: RequestInfo & { readonly sharedAddress: boolean },
   ): Promise<{ readonly grant: Grant }> {
-    const grant = await this.#grant(token);
+    const grant = await this.#grant(presented.token);
     const event = useEvent(grant, use, request);
+    const proof = await this.#prove(grant, presented, event);
     const callId = newId("call");
     let epoch = 0;
     for (let round = 0; round < ROUNDS; round++) {
@@ -68,12 +90,21 @@ export class ControlPlaneUses {
         throw error;
       }
       const ip = request.sharedAddress ? null : request.ip;
-      const verdict = await this.#admission.charge(grant, { callId, epoch: lease.epoch, ip, event });
+      const charge = { callId, epoch: lease.epoch, ip, event, ...(proof === null ? {} : { proof }) };
+      const verdict = await this.#admission.charge(grant, charge);
       if (verdict.kind === "allowed") return { grant };
       if (verdict.kind !== "stale") throw denialOf(verdict, unauthorized);
       ({ epoch } = verdict);
     }
     throw new Problem("UNAVAILABLE", "The configuration changed too often to decide this call. Try again.");
+  }
+
+  /** The proof to be charged with, null where none is needed; a dead token hears nothing of proofs (attack 57). */
+  async #prove(grant: Grant, presented: Presented, event: EventDraft): Promise<SpendableProof | null> {
+    const verdict = await this.#proofs.check(presented, grant.jkt);
+    if (verdict.kind === "ok") return verdict.proof;
+    this.#admission.deny(grant, `proof_${verdict.reason}`, event);
+    throw (await this.#admission.isRevoked(grant)) ? unauthorized() : proofRefused();
   }
 
   async #grant(token: string): Promise<Grant> {

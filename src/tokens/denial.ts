@@ -1,3 +1,4 @@
+import { proofRefused } from "../base/bearer.ts";
 import { Problem } from "../base/problem.ts";
 import type { ChargeVerdict } from "./charge.ts";
 import { unrecorded } from "./admission.ts";
@@ -19,6 +20,8 @@ export function denialOf(
       return new Problem("ADDRESS_DENIED", "This token may not be used from this address.", {
         why: "Call from one of the addresses it was issued for, or ask for a token with yours in `ip_allowlist`.",
       });
+    case "proof":
+      return proofRefused();
     case "uses":
       return new Problem("USES_EXHAUSTED", "This token has no uses left.", { why: "Ask for a new token." });
     case "rate": {

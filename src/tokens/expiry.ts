@@ -36,7 +36,8 @@ export async function closeExpired(parts: {
   const byTenant = new Map<TenantId, AuditEvent[]>();
   const closed = new Map<TenantId, TokenId[]>();
   for (const token of expired) {
-    if (!(await object(token.id).close())) continue;
+    // A child lives in its root's object, which is closed with the root.
+    if (token.rootId === null && !(await object(token.id).close())) continue;
     closed.set(token.tenantId, [...(closed.get(token.tenantId) ?? []), token.id]);
     if (token.revokedAt !== null) continue;
     const events = byTenant.get(token.tenantId) ?? [];

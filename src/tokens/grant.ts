@@ -1,5 +1,7 @@
 import type { AgentId, TenantId, TokenId } from "../base/ids.ts";
+import type { Ancestor } from "./line.ts";
 import type { CallContext, CallRule, Rate } from "./schemas.ts";
+import type { tokens } from "./tables.ts";
 
 /** Everything a token grants; immutable once issued, so it may be cached. Times are milliseconds since 1970. */
 export interface Grant {
@@ -19,7 +21,16 @@ export interface Grant {
   /** The thumbprint of the key that its sender must prove with each use (RFC 9449); null: none. */
   readonly jkt: string | null;
   readonly context: CallContext;
+  /** The tenant's epoch when it was issued; a child's is its parent's, so that what refuses the one refuses the other. */
   readonly epoch: number;
   readonly issuedAt: number;
   readonly expiresAt: number;
+  /** The tokens it descends from, the root first; none for one that an agent asked for. */
+  readonly ancestors: readonly Ancestor[];
+}
+
+/** What a row of the token index grants. */
+export function grantOf(row: typeof tokens.$inferSelect): Grant {
+  const { id, parentId: _p, rootId: _r, revokedAt: _revokedAt, closedAt: _closedAt, ...grant } = row;
+  return { tokenId: id, ...grant };
 }

@@ -12,12 +12,16 @@ export function checkBounds(agent: Agent, request: TokenRequest): void {
       why: "Ask for a scope within the agent's `allowed_scopes` and `allowed_namespaces`, or have an admin widen them.",
     });
   }
-  const stray = request.ip_allowlist.find(
-    (cidr) => agent.ipAllowlist.length > 0 && !coversCidr(agent.ipAllowlist, cidr),
-  );
-  if (stray !== undefined) {
+  const stray = strayAddress(agent.ipAllowlist, request.ip_allowlist);
+  if (stray !== null) {
     throw new Problem("SCOPE_DENIED", `"${stray}" is not among this agent's addresses.`, {
       why: "Ask for addresses within the agent's `ip_allowlist`.",
     });
   }
+}
+
+/** One of the wanted CIDRs that does not lie within the allowed ones, where there are such; else null. */
+export function strayAddress(allowed: readonly string[], wanted: readonly string[]): string | null {
+  if (allowed.length === 0) return null;
+  return wanted.find((cidr) => !coversCidr(allowed, cidr)) ?? null;
 }

@@ -9,12 +9,35 @@ export const issuedTokenSchema = z
     token: z.string().describe("The token itself, shown this once: `vkt_…`."),
     token_id: idSchema("token"),
     expires_at: timeSchema,
+    token_type: z.literal("DPoP").optional().describe("Where it is bound to a key (RFC 9449)."),
   })
   .meta({ id: "IssuedToken" });
+
+/** The answer to a token that asked for a child. */
+export const childTokenSchema = z
+  .strictObject({
+    token: z.string().describe("The token itself, shown this once: `vkt_…`."),
+    token_id: idSchema("token"),
+    parent_id: idSchema("token"),
+    expires_at: timeSchema,
+    token_type: z.literal("DPoP").optional().describe("Where it is bound to a key (RFC 9449)."),
+  })
+  .meta({ id: "ChildToken" });
+
+/** The answer to a token request that waits for people. */
+export const heldRequestSchema = z
+  .strictObject({
+    requires_approval: z.literal(true),
+    approval_id: idSchema("approval"),
+    expires_at: timeSchema.describe("When it is too late for an answer."),
+  })
+  .meta({ id: "HeldRequest" });
 
 const tokenFields = {
   token_id: idSchema("token"),
   agent_id: idSchema("agent"),
+  parent_id: idSchema("token").nullable().describe("Of a child: from which token it was made."),
+  root_id: idSchema("token").nullable().describe("Of a child: the token that the agent asked for."),
   scopes: z.array(z.string()),
   ip_allowlist: z.array(z.string()).describe("Addresses it may be used from; empty: any."),
   max_uses: z.int().nullable().describe("null: as many as fit its life."),
@@ -25,6 +48,7 @@ const tokenFields = {
   allow: z.array(callRuleSchema).nullable().describe("null: whatever the scopes cover."),
   tool: z.string().nullable(),
   user: z.string().nullable(),
+  dpop_jkt: z.string().nullable().describe("The thumbprint of the key it is bound to; null: none."),
   context: callContextSchema,
   issued_at: timeSchema,
   expires_at: timeSchema,
@@ -64,7 +88,8 @@ export const introspectionAnswerSchema = z.union([
     scope: z.string().describe("Scopes, separated by spaces."),
     client_id: idSchema("agent"),
     sub: idSchema("agent"),
-    token_type: z.literal("Bearer"),
+    token_type: z.enum(["Bearer", "DPoP"]),
+    cnf: z.strictObject({ jkt: z.string() }).optional().describe("RFC 9449 §6.2: of one bound to a key."),
     jti: idSchema("token"),
     iat: z.int().describe("Seconds since 1970."),
     exp: z.int().describe("Seconds since 1970."),

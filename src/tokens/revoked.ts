@@ -4,6 +4,8 @@ import type { Database } from "../base/database.ts";
 import type { TokenId } from "../base/ids.ts";
 import type { Jurisdiction } from "../base/jurisdiction.ts";
 import type { TokenObject } from "./charge.ts";
+import { grantOf } from "./grant.ts";
+import { rootOf } from "./line.ts";
 import { tokens } from "./tables.ts";
 
 const AT_ONCE = 400;
@@ -24,7 +26,7 @@ export async function tellRevoked(parts: {
   const { db, clock, object } = parts;
   const rows = await db
     .acrossTenants("tokens that were revoked", parts.jurisdiction)
-    .select({ id: tokens.id, tenantId: tokens.tenantId, expiresAt: tokens.expiresAt })
+    .select()
     .from(tokens)
     .where(and(gt(tokens.expiresAt, clock()), isNull(tokens.closedAt), isNotNull(tokens.revokedAt)))
     .orderBy(desc(tokens.revokedAt))
@@ -33,7 +35,12 @@ export async function tellRevoked(parts: {
     const part = rows.slice(start, start + BESIDE_EACH_OTHER);
     // One that does not answer is asked again by the next sweep.
     await Promise.allSettled(
-      part.map(({ id, tenantId, expiresAt }) => object(id).revoke(tenantId, expiresAt)),
+      part.map((row) => {
+        const { tokenId, expiresAt, ...token } = grantOf(row);
+        const root = rootOf({ tokenId, expiresAt, ...token });
+        const child = row.rootId === null ? undefined : { tokenId, expiresAt };
+        return object(root.tokenId).revoke(row.tenantId, root.expiresAt, child);
+      }),
     );
   }
 }

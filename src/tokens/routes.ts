@@ -8,6 +8,7 @@ import { respondChange } from "../base/respond-change.ts";
 import type { AgentCaller, MemberCaller } from "../identity/caller.ts";
 import type { Watermark } from "../identity/changes.ts";
 import {
+  heldRequestSchema,
   introspectionAnswerSchema,
   issuedTokenSchema,
   revokedSchema,
@@ -34,16 +35,29 @@ export const tokenEndpoints = [
     method: "POST",
     path: "/v1/tokens",
     operationId: "issueToken",
+    quota: "tokens",
     tag,
     summary: "Ask for a scoped token",
     access: { agent: true },
     body: tokenRequestSchema,
-    responses: { 201: issuedTokenSchema },
+    description:
+      "What reaches secrets above the standard tier waits for people: 202, and `GET /v1/approvals/agent/{id}` tells what became of it. The same request again meanwhile is the same one.",
+    responses: { 201: issuedTokenSchema, 202: heldRequestSchema },
     errors: ["SCOPE_DENIED", "CONFLICT"],
     handler: async ({ caller, body, c }) => {
-      const { token, grant } = await c.get("services").tokens.issue(caller, body);
+      const { tokens, proofs } = c.get("services");
+      const dpop_jkt = boundTo(body.dpop_jkt, await proofs.keyOf(c.req.raw));
+      const answer = await tokens.request(caller, { ...body, dpop_jkt });
+      if (answer.kind === "held") {
+        const { approvalId, expiresAt } = answer;
+        return c.json({ requires_approval: true, approval_id: approvalId, expires_at: iso(expiresAt) }, 202);
+      }
+      const { token, grant } = answer;
       return c.json(
-        { token: token.reveal(), token_id: grant.tokenId, expires_at: iso(grant.expiresAt) },
+        {
+          ...{ token: token.reveal(), token_id: grant.tokenId, expires_at: iso(grant.expiresAt) },
+          ...(grant.jkt === null ? {} : { token_type: "DPoP" }),
+        },
         201,
       );
     },
@@ -96,7 +110,7 @@ export const tokenEndpoints = [
     handler: async ({ caller, params, c }) => {
       const { tokens } = c.get("services");
       const token = await tokens.get(caller.tenantId, ownOf(caller), params.id);
-      const { uses, revoked } = await tokens.uses(token.tokenId);
+      const { uses, revoked } = await tokens.uses(token);
       return c.json({ ...render(token), uses, revoked: revoked || token.revokedAt !== null });
     },
   }),
@@ -121,6 +135,7 @@ export const tokenEndpoints = [
     method: "POST",
     path: "/oauth/introspect",
     operationId: "introspectToken",
+    quota: "reads",
     tag,
     summary: "A token's state, without charging it (RFC 7662)",
     description:
@@ -140,14 +155,16 @@ export const tokenEndpoints = [
       if (grant === null || grant.tenantId !== caller.tenantId || (own !== null && grant.agentId !== own)) {
         return c.json({ active: false });
       }
-      const { uses } = await tokens.uses(grant.tokenId);
+      const { uses } = await tokens.uses(grant);
       if (grant.maxUses !== null && uses >= grant.maxUses) return c.json({ active: false });
       return c.json({
         active: true,
         scope: grant.scopes.join(" "),
         client_id: grant.agentId,
         sub: grant.agentId,
-        token_type: "Bearer",
+        ...(grant.jkt === null
+          ? { token_type: "Bearer" as const }
+          : { token_type: "DPoP" as const, cnf: { jkt: grant.jkt } }),
         jti: grant.tokenId,
         iat: Math.floor(grant.issuedAt / 1000),
         exp: Math.floor(grant.expiresAt / 1000),
@@ -157,6 +174,12 @@ export const tokenEndpoints = [
     },
   }),
 ];
+
+/** The key that a token will be bound to, by name or by proof; both must mean the same. */
+function boundTo(named: string | undefined, proven: string | null): string | undefined {
+  if (named === undefined || proven === null || named === proven) return named ?? proven ?? undefined;
+  throw new Problem("VALIDATION_ERROR", "`dpop_jkt` is not the thumbprint of the key in the DPoP proof.");
+}
 
 function watermarkFor(target: BulkRevocation): Watermark {
   if ("agent" in target) return { kind: "agent", key: target.agent };
@@ -178,6 +201,8 @@ function render(token: IndexedToken) {
   return {
     token_id: token.tokenId,
     agent_id: token.agentId,
+    parent_id: token.ancestors.at(-1)?.tokenId ?? null,
+    root_id: token.ancestors[0]?.tokenId ?? null,
     scopes: token.scopes,
     ip_allowlist: token.ipAllowlist,
     max_uses: token.maxUses,
@@ -185,6 +210,7 @@ function render(token: IndexedToken) {
     allow: token.allow,
     tool: token.tool,
     user: token.user,
+    dpop_jkt: token.jkt,
     context: token.context,
     issued_at: iso(token.issuedAt),
     expires_at: iso(token.expiresAt),

@@ -34,6 +34,10 @@ export const callContextSchema = z.strictObject({
 });
 export type CallContext = z.infer<typeof callContextSchema>;
 
+const thumbprintSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{43}$/, "must be a JWK's SHA-256 thumbprint in base64url, 43 characters");
+
 export const MAX_TTL_SECONDS = 86_400;
 
 const MAX_CHARACTERS = 8_192;
@@ -64,6 +68,11 @@ export const tokenRequestSchema = z.strictObject({
     .describe("Only these calls of what the scopes cover; left out: all of it."),
   tool: z.string().min(1).max(200).optional(),
   user: z.string().min(1).max(200).optional(),
+  dpop_jkt: thumbprintSchema
+    .optional()
+    .describe(
+      "The SHA-256 thumbprint of a key (RFC 7638): each use must prove it (RFC 9449). A proof in `DPoP` says it, too.",
+    ),
   context: callContextSchema.default({}).describe("Why it is asked for; kept with every event."),
 });
 export type TokenRequest = z.infer<typeof tokenRequestSchema>;

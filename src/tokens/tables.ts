@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { AgentId, TenantId, TokenId } from "../base/ids.ts";
+import type { Ancestor } from "./line.ts";
 import type { CallRule, CallContext, Rate } from "./schemas.ts";
 
 /**
@@ -27,6 +28,10 @@ export const tokens = sqliteTable(
     epoch: integer().notNull(),
     issuedAt: integer().notNull(),
     expiresAt: integer().notNull(),
+    /** Of a child: from which token it was made, and the one that an agent asked for. */
+    parentId: text().$type<TokenId>(),
+    rootId: text().$type<TokenId>(),
+    ancestors: text({ mode: "json" }).$type<readonly Ancestor[]>().notNull().default([]),
     revokedAt: integer(),
     closedAt: integer(),
   },
@@ -36,5 +41,8 @@ export const tokens = sqliteTable(
     index("tokens_expiry")
       .on(table.expiresAt)
       .where(sql`closed_at is null`),
+    index("tokens_root")
+      .on(table.tenantId, table.rootId, table.expiresAt)
+      .where(sql`root_id is not null`),
   ],
 );

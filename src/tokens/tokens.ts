@@ -1,4 +1,4 @@
-import { and, desc, eq, lt, or } from "drizzle-orm";
+import { and, desc, eq, isNull, lt, or, sql } from "drizzle-orm";
 import { z } from "zod";
 import { fitForOutbox } from "../audit/clean.ts";
 import type { AuditEvent } from "../audit/event.ts";
@@ -14,9 +14,11 @@ import type { Agent } from "../identity/agents.ts";
 import type { AgentCaller, Caller, MemberCaller } from "../identity/caller.ts";
 import type { ChangeResult, TenantChanges, Watermark } from "../identity/changes.ts";
 import type { Leases, RevocationGate, RevokedToken } from "../identity/leases.ts";
-import type { TokenObject } from "./charge.ts";
+import type { ApprovalGate, HeldRequest } from "./approval-gate.ts";
+import type { TokenObject, TokenState } from "./charge.ts";
 import { frozen } from "./denial.ts";
-import type { Grant } from "./grant.ts";
+import { type Grant, grantOf } from "./grant.ts";
+import { lineIds, rootOf } from "./line.ts";
 import { checkBounds } from "./request-bounds.ts";
 import type { TokenRequest } from "./schemas.ts";
 import { tokens } from "./tables.ts";
@@ -29,6 +31,7 @@ export interface TokenParts {
   readonly db: Database;
   readonly signer: TokenSigner;
   readonly agents: { get(tenantId: TenantId, agentId: AgentId): Promise<{ readonly agent: Agent }> };
+  readonly approvals: ApprovalGate;
   readonly changes: TenantChanges;
   readonly leases: Pick<Leases, "current" | "ask">;
   readonly object: (tokenId: TokenId) => TokenObject;
@@ -37,6 +40,25 @@ export interface TokenParts {
   /** Brings the tenant's events from the outbox to the ledger. */
   readonly flush: (tenantId: TenantId) => Promise<void>;
   readonly waitUntil: (promise: Promise<unknown>) => void;
+}
+
+/** What goes beside a request for a token that was let in by something else than the agent's key. */
+export interface IssueTerms {
+  /** `updatedAt` of the agent on which it was let in. */
+  readonly agentUpdatedAt: number;
+  /** The token ends no later, in milliseconds since 1970. */
+  readonly notAfter: number;
+  /** Why it was let in, for the ledger. */
+  readonly evidence: Readonly<Record<string, unknown>>;
+}
+
+/** For whom a token is issued. */
+export type TokenAsker = Pick<AgentCaller, "tenantId" | "agentId" | "actor" | "request">;
+
+export interface IssuedToken {
+  readonly kind: "issued";
+  readonly token: Redacted;
+  readonly grant: Grant;
 }
 
 const TELL_ATTEMPTS = 3;
@@ -51,23 +73,43 @@ export class Tokens {
     this.#parts = parts;
   }
 
-  /**
-   * Issues a token within the agent's bounds. Throws SCOPE_DENIED where they do not cover what is asked for, and
-   * TENANT_FROZEN. The row is written only if the agent is, in that very statement, as it was when its bounds were read: a token never slips
-   * past an agent's being disabled or narrowed.
-   */
+  /** As `request`. Throws APPROVAL_REQUIRED where people have to answer first; the request is written down all the same. */
   async issue(
-    caller: AgentCaller,
+    caller: TokenAsker,
     request: TokenRequest,
-  ): Promise<{ readonly token: Redacted; readonly grant: Grant }> {
+    terms: IssueTerms | null = null,
+  ): Promise<IssuedToken> {
+    const answer = await this.request(caller, request, terms);
+    if (answer.kind === "issued") return answer;
+    throw new Problem("APPROVAL_REQUIRED", `People have to approve this first: ${answer.approvalId}.`, {
+      why: "Repeat the same request: once they have approved it, it is answered with the token.",
+      approvalId: answer.approvalId,
+    });
+  }
+
+  /**
+   * Issues a token within the agent's bounds, or holds the request where people have to answer first. Throws
+   * SCOPE_DENIED where the bounds do not cover what is asked for, and TENANT_FROZEN. The row is written only if the agent is, in that very statement, as it was when its bounds were read: a token never slips
+   * past an agent's being disabled or narrowed; else CONFLICT.
+   */
+  async request(
+    caller: TokenAsker,
+    request: TokenRequest,
+    terms: IssueTerms | null = null,
+  ): Promise<IssuedToken | HeldRequest> {
     const { clock, leases, signer, waitUntil } = this.#parts;
     const lease =
       leases.current(caller.tenantId, waitUntil) ?? (await leases.ask(caller.tenantId, waitUntil));
     if (lease.frozen) throw frozen();
     const { agent } = await this.#parts.agents.get(caller.tenantId, caller.agentId);
+    if (terms !== null && terms.agentUpdatedAt !== agent.updatedAt) throw changedMeanwhile();
     checkBounds(agent, request);
+    const verdict = await this.#parts.approvals.ask(caller, agent, request);
+    if (verdict.kind === "held") return verdict;
     const issuedAt = clock();
+    const wanted = Math.ceil(issuedAt / 1000 + request.ttl) * 1000;
     const draft: Omit<Grant, "epoch"> = {
+      ancestors: [],
       tokenId: newTokenId(caller.tenantId),
       tenantId: caller.tenantId,
       agentId: caller.agentId,
@@ -78,27 +120,35 @@ export class Tokens {
       allow: request.allow ?? null,
       tool: request.tool ?? null,
       user: request.user ?? null,
+      jkt: request.dpop_jkt ?? null,
       context: request.context,
       issuedAt,
-      expiresAt: Math.ceil(issuedAt / 1000 + request.ttl) * 1000,
+      expiresAt: Math.min(wanted, terms?.notAfter ?? wanted),
     };
-    const epoch = await this.#insert(caller, draft, agent.updatedAt);
+    const ground = { agentUpdatedAt: agent.updatedAt, epoch: verdict.epoch };
+    const epoch = await this.#insert(caller, draft, ground, terms?.evidence ?? {});
     waitUntil(this.#parts.flush(caller.tenantId));
-    return { token: new Redacted(signer.issue(draft)), grant: { ...draft, epoch } };
+    return { kind: "issued", token: new Redacted(signer.issue(draft)), grant: { ...draft, epoch } };
   }
 
-  async #insert(caller: AgentCaller, grant: Omit<Grant, "epoch">, agentUpdatedAt: number): Promise<number> {
+  async #insert(
+    caller: TokenAsker,
+    grant: Omit<Grant, "epoch">,
+    ground: { readonly agentUpdatedAt: number; readonly epoch: number },
+    evidence: IssueTerms["evidence"],
+  ): Promise<number> {
     const client = this.#parts.db.of(caller.tenantId).$client;
     const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
     const { tokenId, tenantId, agentId, scopes, ipAllowlist, maxUses, rate, allow, tool, user, context } =
       grant;
-    const { issuedAt, expiresAt } = grant;
+    const { issuedAt, expiresAt, jkt } = grant;
+    // Of the epoch that its reach was looked at: what became stricter since then refuses it.
     // In SQL of its own: drizzle cannot put a guarded `insert … select` with parameters into a batch.
     const insert = client
       .prepare(
         `insert into tokens (id, tenant_id, agent_id, scopes, ip_allowlist, max_uses, rate, allow, tool, user, context,
-           epoch, issued_at, expires_at)
-         select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, tenants.epoch, ?12, ?13
+           epoch, issued_at, expires_at, jkt)
+         select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, min(tenants.epoch, ?16), ?12, ?13, ?15
          from agents join tenants on tenants.id = agents.tenant_id
          where agents.tenant_id = ?2 and agents.id = ?3 and agents.updated_at = ?14
            and agents.disabled_at is null and agents.deleted_at is null
@@ -117,14 +167,16 @@ export class Tokens {
           tool,
           user,
         ],
-        ...[json(context), issuedAt, expiresAt, agentUpdatedAt],
+        ...[json(context), issuedAt, expiresAt, ground.agentUpdatedAt, jkt, ground.epoch],
       );
     // The long ones last: what does not fit into the ledger's bound is cut off from the end.
     const narrowing = { max_uses: maxUses, rate, tool, user, scopes, ip_allowlist: ipAllowlist, allow };
     const expiry = new Date(expiresAt).toISOString();
     const event = this.#event(caller, tokenId, "token.issued", {
+      ...evidence,
       ...context,
       expires_at: expiry,
+      ...(jkt === null ? {} : { dpop_jkt: jkt }),
       ...narrowing,
     });
     const record = client
@@ -137,9 +189,7 @@ export class Tokens {
     const rows = inserted?.results ?? [];
     const epoch = rows[0]?.epoch;
     if (epoch !== undefined) return epoch;
-    throw new Problem("CONFLICT", "The agent was changed while the token was being issued.", {
-      why: "Ask again.",
-    });
+    throw changedMeanwhile();
   }
 
   #event(
@@ -203,30 +253,66 @@ export class Tokens {
   }
 
   /** Uses so far; charges nothing. */
-  async uses(tokenId: TokenId): Promise<{ readonly uses: number; readonly revoked: boolean }> {
-    return this.#parts.object(tokenId).state();
+  async uses(token: Pick<Grant, "tokenId" | "expiresAt" | "ancestors">): Promise<TokenState> {
+    return this.#parts.object(rootOf(token).tokenId).state(lineIds(token));
   }
 
   /**
    * Once this has returned, the token's next call is refused, everywhere, and its open streams end within L. Its own
    * object is told first: what the index says is true of the object as well. Where this throws, it can be done again.
    */
-  async revoke(caller: MemberCaller | AgentCaller, tokenId: TokenId): Promise<void> {
+  async revoke(
+    caller: MemberCaller | (TokenAsker & { readonly kind: "agent" }),
+    tokenId: TokenId,
+  ): Promise<void> {
     const { clock } = this.#parts;
     const { tenantId } = caller;
     const db = this.#parts.db.of(tenantId);
     const agentId = caller.kind === "agent" ? caller.agentId : null;
     const token = await this.get(tenantId, agentId, tokenId);
-    await this.#tell(() => this.#parts.object(tokenId).revoke(tenantId, token.expiresAt));
+    const root = rootOf(token);
+    const child = root.tokenId === tokenId ? undefined : { tokenId, expiresAt: token.expiresAt };
+    await this.#tell(() => this.#parts.object(root.tokenId).revoke(tenantId, root.expiresAt, child));
     const streams = this.#tell(() => this.#parts.gate(tenantId).noteRevoked(revokedToken(token)));
     if (token.revokedAt !== null) return streams;
     const event = this.#event(caller, tokenId, "token.revoked", { agent_id: token.agentId });
     const index = db.batch([
       db.update(tokens).set({ revokedAt: clock() }).where(eq(tokens.id, tokenId)),
+      // What descends from it is revoked with it: its object knows, and lists should say so.
+      db
+        .update(tokens)
+        .set({ revokedAt: clock() })
+        .where(
+          and(
+            eq(tokens.rootId, root.tokenId),
+            isNull(tokens.revokedAt),
+            sql`instr(${tokens.ancestors}, ${`"${tokenId}"`}) > 0`,
+          ),
+        ),
       db.insert(auditOutbox).values({ event }),
     ]);
     await Promise.all([index, streams]);
     this.#parts.waitUntil(this.#parts.flush(tenantId));
+  }
+
+  /**
+   * Revokes a token by its text, where it is live and the caller's to revoke: any of its tenant for a member, an
+   * agent's own for an agent, itself for a token. What is not is left alone.
+   */
+  async revokeByText(caller: Caller, text: string): Promise<void> {
+    const claims = this.#parts.signer.verify(text, this.#parts.clock);
+    if (claims === null || claims.tenantId !== caller.tenantId) return;
+    if (caller.kind === "token" && claims.tokenId !== caller.grant.tokenId) return;
+    const { tenantId, actor, request } = caller;
+    const revoker =
+      caller.kind === "token"
+        ? { kind: "agent" as const, agentId: caller.grant.agentId, tenantId, actor, request }
+        : caller;
+    try {
+      await this.revoke(revoker, claims.tokenId);
+    } catch (error) {
+      if (!(error instanceof Problem && error.code === "NOT_FOUND")) throw error;
+    }
   }
 
   /** Tells that a token is revoked, which may be told many times. Throws UNAVAILABLE. */
@@ -255,11 +341,19 @@ export class Tokens {
   }
 }
 
+/** The CONFLICT that says nothing about the request: asked again, it may well be good. */
+export const CHANGED_MEANWHILE = "The agent was changed while the token was being issued.";
+
+function changedMeanwhile(): Problem {
+  return new Problem("CONFLICT", CHANGED_MEANWHILE, {
+    why: "Ask again.",
+  });
+}
+
 function revokedToken({ tokenId, agentId, issuedAt }: IndexedToken): RevokedToken {
   return { tokenId, agentId, issuedAt };
 }
 
 function toIndexed(row: typeof tokens.$inferSelect): IndexedToken {
-  const { id, closedAt: _closedAt, ...rest } = row;
-  return { tokenId: id, ...rest };
+  return { ...grantOf(row), revokedAt: row.revokedAt };
 }

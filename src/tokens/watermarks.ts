@@ -32,12 +32,14 @@ export function isBelowWatermark(grant: Grant, watermarks: Watermarks, targets: 
   } else if (Object.keys(watermarks).some((key) => key.startsWith("class:") && below(key))) {
     return true;
   }
-  if (!grant.scopes.some((scope) => scope.startsWith("secrets:"))) return false;
+  // With a token that could have read the old value goes all that descends from it.
+  const scopes = grant.ancestors[0]?.scopes ?? grant.scopes;
+  if (!scopes.some((scope) => scope.startsWith("secrets:"))) return false;
   return Object.keys(watermarks).some(
     (key) =>
       key.startsWith("plaintext:") &&
       below(key) &&
-      allows(grant.scopes, "secrets", "read", key.slice("plaintext:".length)),
+      allows(scopes, "secrets", "read", key.slice("plaintext:".length)),
   );
 }
 

@@ -1,40 +1,23 @@
 import { z } from "zod";
 import type { Api } from "../api/context.ts";
 import { declareFor } from "../base/endpoint.ts";
-import { pageSchema } from "../base/page.ts";
 import { Problem } from "../base/problem.ts";
-import { check } from "../base/request.ts";
 import { respondChange } from "../base/respond-change.ts";
 import { allows } from "../base/scope.ts";
 import { namespaceSchema, secretPathSchema } from "../base/secret-path.ts";
-import { parseDotenv } from "./dotenv.ts";
+import { importEndpoint } from "./import-routes.ts";
+import { secretListEndpoints } from "./list-routes.ts";
+import { removalEndpoints } from "./removal-routes.ts";
 import { renderListed, renderPlaintext, renderSecret, renderStored } from "./render.ts";
-import {
-  importedSchema,
-  namespaceListSchema,
-  rolledBackSchema,
-  secretListSchema,
-  secretSchema,
-  secretValueSchema,
-  storedSecretSchema,
-  versionListSchema,
-} from "./responses.ts";
-import {
-  importSchema,
-  listQuerySchema,
-  rollbackSchema,
-  rotateSchema,
-  secretPutSchema,
-  secretQuerySchema,
-} from "./schemas.ts";
-import type { Listed } from "./secret-index.ts";
-import type { SecretRow } from "./sealed-secret.ts";
+import { secretListSchema, secretSchema, secretValueSchema, storedSecretSchema } from "./responses.ts";
+import { secretPatchSchema, secretPutSchema, secretQuerySchema } from "./schemas.ts";
+import type { SecretWrite } from "./settle.ts";
+import { versionEndpoints } from "./version-routes.ts";
 
 const endpoint = declareFor<Api>();
 const tag = "Secrets";
 const WRITERS = ["admin", "editor"] as const;
 const READERS = ["admin", "editor", "viewer"] as const;
-const MAX_IMPORTED = 200;
 const secretParams = z.strictObject({ path: secretPathSchema });
 
 /**
@@ -42,57 +25,8 @@ const secretParams = z.strictObject({ path: secretPathSchema });
  * exists: outside them it is 403 either way, inside them 404.
  */
 export const secretEndpoints = [
-  endpoint({
-    method: "GET",
-    path: "/v1/secrets",
-    operationId: "listSecrets",
-    tag,
-    summary: "Secrets of a namespace, or of all: never their values",
-    access: { roles: READERS, token: { resource: "secrets", action: "read" } },
-    query: listQuerySchema,
-    target: ({ query: { namespace } }) => (namespace === undefined ? "*" : `${namespace}/*`),
-    responses: { 200: secretListSchema },
-    handler: async ({ caller, query: { namespace = null, ...page }, c }) => {
-      const listed = await c.get("services").vault.index.list(caller.tenantId, namespace, page);
-      return c.json(renderList(namespace, listed));
-    },
-  }),
-
-  endpoint({
-    method: "POST",
-    path: "/v1/secrets/import",
-    operationId: "importSecrets",
-    tag,
-    summary: "Store the text of a .env file, all or nothing",
-    access: { roles: WRITERS, token: { resource: "secrets", action: "write" } },
-    body: importSchema,
-    target: ({ body }) => `${body.namespace}/*`,
-    responses: { 201: importedSchema },
-    errors: ["CONFLICT", "APPROVAL_REQUIRED"],
-    change: true,
-    handler: async ({ caller, body: input, c }) => {
-      const entries = parseDotenv(input.content);
-      if (entries.length === 0 || entries.length > MAX_IMPORTED) {
-        throw new Problem("VALIDATION_ERROR", `\`content\`: must hold 1 to ${MAX_IMPORTED} keys.`);
-      }
-      for (const { key } of entries) check(secretPathSchema, `${input.namespace}/${key}`);
-      const { vault } = c.get("services");
-      const { stored, ...change } = await vault.changes.import(caller, input.namespace, entries, {
-        secretType: input.secret_type,
-        accessTier: input.access_tier,
-      });
-      const unsendable = stored.flatMap(({ secret, redactable }, index) => {
-        return redactable === false ? [entries[index]?.key ?? secret.path] : [];
-      });
-      const body = {
-        namespace: input.namespace,
-        imported: entries.map(({ key }) => key),
-        imported_count: entries.length,
-        ...(unsendable.length > 0 ? { not_for_connections: unsendable } : {}),
-      };
-      return respondChange(c, body, change, 201);
-    },
-  }),
+  ...secretListEndpoints,
+  importEndpoint,
 
   endpoint({
     method: "GET",
@@ -106,7 +40,7 @@ export const secretEndpoints = [
     params: z.strictObject({ path: namespaceSchema }),
     query: secretQuerySchema,
     responses: { 200: z.union([secretListSchema, secretValueSchema, secretSchema]) },
-    errors: ["SECRET_NOT_FOUND", "REVEAL_DENIED"],
+    errors: ["SECRET_NOT_FOUND", "REVEAL_DENIED", "SECRET_EXPIRED"],
     handler: async ({ caller, params: { path }, query: { version, ...page }, charge, c }) => {
       const { vault } = c.get("services");
       // What is looked up, and so what the answer tells, depends on the scopes first.
@@ -121,23 +55,34 @@ export const secretEndpoints = [
         if (version !== undefined) throw unfit("version", "this is a namespace");
         await charge(`${path}/*`);
         const { limit = 50, cursor } = page;
-        return c.json(renderList(path, await vault.index.list(caller.tenantId, path, { limit, cursor })));
+        const { items, nextCursor } = await vault.index.list(caller.tenantId, path, { limit, cursor });
+        const now = vault.now();
+        const listed = items.map((secret) => renderListed(secret, now));
+        return c.json({ namespace: path, items: listed, next_cursor: nextCursor });
       }
       if (page.limit !== undefined || page.cursor !== undefined) throw unfit("limit", "this is no namespace");
       const isEarlier = current !== null && version !== undefined;
       const found = isEarlier ? await vault.index.find(caller.tenantId, path, version) : current;
+      const isOpen = found !== null && found.readable && !vault.isExpired(found.sealed);
       // Only a value given out is a `secret.read`.
-      await charge(path, found?.readable ? "secret.read" : "token.used");
+      await charge(path, isOpen ? "secret.read" : "token.used");
       if (found === null) throw new Problem("SECRET_NOT_FOUND", "There is no secret at this path.");
       const { secret, sealed } = found;
-      if (caller.kind === "member") return c.json(renderSecret(secret, sealed));
+      if (caller.kind === "member") return c.json(renderSecret(secret, sealed, vault.now()));
       if (!found.readable) {
         throw new Problem("REVEAL_DENIED", "Agents may not read this secret's value.", {
           why: "Call the provider through a connection: the gateway attaches the value. Or ask an admin to allow reading.",
         });
       }
+      if (!isOpen) {
+        throw new Problem("SECRET_EXPIRED", "The secret has expired.", {
+          why: "Someone who may write it must store a new value, or give it another `expires_at`.",
+        });
+      }
       const value = await vault.reveal(caller.tenantId, sealed);
-      return c.json(renderPlaintext(secret, sealed, value), 200, { "cache-control": "no-store" });
+      return c.json(renderPlaintext(secret, sealed, value, vault.now()), 200, {
+        "cache-control": "no-store",
+      });
     },
   }),
 
@@ -156,132 +101,53 @@ export const secretEndpoints = [
     errors: ["APPROVAL_REQUIRED", "CONFLICT"],
     change: true,
     handler: async ({ caller, params, body, c }) => {
-      const { created, secret, redactable, ...change } = await c
-        .get("services")
-        .vault.changes.put(caller, params.path, {
-          value: body.value,
-          secretType: body.secret_type,
-          accessTier: body.access_tier,
-          metadata: body.metadata,
-          allowedHosts: body.allowed_hosts,
-          reveal: body.reveal,
-        });
-      return respondChange(c, renderStored(secret, redactable), change, created ? 201 : 200);
+      const { vault } = c.get("services");
+      const write = { ...writeOf(body), value: body.value };
+      const { created, secret, redactable, ...change } = await vault.changes.put(caller, params.path, write);
+      const stored = renderStored(secret, redactable, vault.now());
+      return respondChange(c, stored, change, created ? 201 : 200);
     },
   }),
 
   endpoint({
-    method: "DELETE",
+    method: "PATCH",
     path: "/v1/secrets/{+path}",
-    operationId: "deleteSecret",
+    operationId: "updateSecret",
     tag,
-    summary: "Delete a secret with all its versions",
-    access: { roles: WRITERS, token: { resource: "secrets", action: "delete" } },
+    summary: "Change what is known about a secret, without a new version",
+    access: { roles: WRITERS, token: { resource: "secrets", action: "write" } },
     params: secretParams,
+    body: secretPatchSchema,
     target: ({ params }) => params.path,
-    responses: { 204: null },
-    errors: ["SECRET_NOT_FOUND", "CONFLICT"],
-    change: true,
-    handler: async ({ caller, params, c }) =>
-      respondChange(c, null, await c.get("services").vault.changes.delete(caller, params.path)),
-  }),
-
-  endpoint({
-    method: "GET",
-    path: "/v1/secrets/{+path}/versions",
-    operationId: "listSecretVersions",
-    tag,
-    summary: "A secret's versions, newest first",
-    access: { roles: WRITERS },
-    params: secretParams,
-    query: pageSchema.strict(),
-    responses: { 200: versionListSchema },
-    errors: ["SECRET_NOT_FOUND"],
-    handler: async ({ caller, params: { path }, query, c }) => {
-      const { items, currentVersion, nextCursor } = await c
-        .get("services")
-        .vault.index.versions(caller.tenantId, path, query);
-      return c.json({
-        path,
-        current_version: currentVersion,
-        versions: items.map(({ version, createdAt, redactable }) => ({
-          version,
-          created_at: new Date(createdAt).toISOString(),
-          redactable,
-        })),
-        next_cursor: nextCursor,
-      });
-    },
-  }),
-
-  endpoint({
-    method: "POST",
-    path: "/v1/secrets/{+path}/rotate",
-    operationId: "rotateSecret",
-    tag,
-    summary: "Give a secret a new value; tokens that could read the old one are revoked",
-    access: { roles: WRITERS },
-    params: secretParams,
-    body: rotateSchema,
     responses: { 200: storedSecretSchema },
-    errors: ["SECRET_NOT_FOUND", "CONFLICT"],
+    errors: ["SECRET_NOT_FOUND", "APPROVAL_REQUIRED", "CONFLICT"],
     change: true,
-    handler: async ({ caller, params, body: { value, gracePeriodSeconds }, c }) => {
+    handler: async ({ caller, params, body, c }) => {
       const { vault } = c.get("services");
-      const { secret, redactable, ...change } = await vault.changes.rotate(
-        caller,
-        params.path,
-        value,
-        gracePeriodSeconds,
-      );
-      return respondChange(c, renderStored(secret, redactable), change);
+      const {
+        secret,
+        created: _created,
+        redactable,
+        ...change
+      } = await vault.changes.patch(caller, params.path, writeOf(body));
+      return respondChange(c, renderStored(secret, redactable, vault.now()), change);
     },
   }),
 
-  endpoint({
-    method: "POST",
-    path: "/v1/secrets/{+path}/rollback",
-    operationId: "rollBackSecret",
-    tag,
-    summary: "Return to an earlier value, as a new version",
-    access: { roles: WRITERS },
-    params: secretParams,
-    body: rollbackSchema,
-    responses: { 200: rolledBackSchema },
-    errors: ["SECRET_NOT_FOUND", "CONFLICT"],
-    change: true,
-    handler: async ({ caller, params, body: { version }, c }) => {
-      const { vault } = c.get("services");
-      const { secret, redactable, ...change } = await vault.changes.rollback(caller, params.path, version);
-      return respondChange(c, { ...renderStored(secret, redactable), restored_version: version }, change);
-    },
-  }),
+  ...removalEndpoints,
+  ...versionEndpoints,
 ];
 
-/** `/v1/namespaces`: the namespaces a member sees, or in which a token's scopes cover a secret. */
-export const namespaceEndpoints = [
-  endpoint({
-    method: "GET",
-    path: "/v1/namespaces",
-    operationId: "listNamespaces",
-    tag,
-    summary: "The namespaces that are visible, and how many secrets each holds",
-    access: { roles: READERS, token: { resource: "namespaces", action: "read" } },
-    responses: { 200: namespaceListSchema },
-    handler: async ({ caller, c }) => {
-      const isVisible = (path: string): boolean =>
-        caller.kind === "member" ||
-        ["read", "use", "write", "delete"].some((action) =>
-          allows(caller.grant.scopes, "secrets", action, path),
-        );
-      const namespaces = await c.get("services").vault.index.namespaces(caller.tenantId, isVisible);
-      return c.json({ namespaces });
-    },
-  }),
-];
-
-function renderList(namespace: string | null, { items, nextCursor }: Listed<SecretRow>) {
-  return { namespace, items: items.map(renderListed), next_cursor: nextCursor };
+function writeOf(body: z.output<typeof secretPatchSchema>): Omit<SecretWrite, "value"> {
+  return {
+    secretType: body.secret_type,
+    accessTier: body.access_tier,
+    metadata: body.metadata,
+    tags: body.tags,
+    allowedHosts: body.allowed_hosts,
+    reveal: body.reveal,
+    expiresAt: body.expires_at,
+  };
 }
 
 function unfit(parameter: string, why: string): Problem {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { idSchema } from "../base/ids.ts";
 import { pageSchema } from "../base/page.ts";
 import { Redacted } from "../base/redacted.ts";
 import { namespaceSchema } from "../base/secret-path.ts";
@@ -19,6 +20,16 @@ export type SecretType = z.infer<typeof secretTypeSchema>;
 export const accessTierSchema = z.enum(["standard", "sensitive", "critical"]);
 export type AccessTier = z.infer<typeof accessTierSchema>;
 
+/** What secrets can leak together: a tier or a type. */
+export const secretClassSchema = z.enum([...accessTierSchema.options, ...secretTypeSchema.options]);
+export type SecretClass = z.infer<typeof secretClassSchema>;
+
+/** `POST /v1/rotate-class`. */
+export const classRotationSchema = z.strictObject({
+  class: secretClassSchema.describe("A tier or a secret type."),
+  reason: z.string().trim().min(1).max(500).describe("Kept in the trail and with every secret of the class."),
+});
+
 const MAX_METADATA_BYTES = 4096;
 
 /** What people want to know of a secret: a flat object, at most 4 KiB of JSON. */
@@ -28,6 +39,34 @@ export const metadataSchema = z
     (metadata) => Buffer.byteLength(JSON.stringify(metadata)) <= MAX_METADATA_BYTES,
     `must have at most ${MAX_METADATA_BYTES} bytes as JSON`,
   );
+
+/** Clients written for the dialect say null where they have nothing to say: as if it were left out. */
+const metadataInputSchema = metadataSchema
+  .nullish()
+  .transform((metadata) => metadata ?? undefined)
+  .describe("Takes the place of what was there; null: that stays.");
+
+const TAG = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}$/;
+
+/** By what people look for secrets: at most 20, each once, such as "team:payments". */
+export const tagSchema = z
+  .string()
+  .regex(TAG, 'must be a tag such as "team:payments": letters, digits, `.`, `_`, `:`, `/`, `-`, at most 64');
+export const tagsSchema = z
+  .array(tagSchema)
+  .max(20)
+  .transform((tags): readonly string[] => [...new Set(tags)]);
+
+const TIME = 'must be a time such as "2026-01-31T12:00:00Z"';
+const timeInputSchema = z.iso.datetime({ offset: true, error: TIME }).transform((text) => Date.parse(text));
+const expiresAtSchema = timeInputSchema
+  .nullable()
+  .describe("From when on neither calls nor agents get the value; null: never.");
+
+/** The name of a key-encryption key. */
+export const kekNameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be a name such as "payments": small letters, digits and `-`');
 
 /** How a value stands in JSON: text as it is, other bytes in base64 (RFC 4648, section 4, with padding). */
 export const encodingSchema = z.enum(["utf8", "base64"]);
@@ -45,22 +84,35 @@ function decodeValue(value: string, encoding: z.infer<typeof encodingSchema>): R
   return bytes.byteLength === 0 || bytes.byteLength > MAX_VALUE_BYTES ? VALUE_SIZE : new Redacted(bytes);
 }
 
+const knownFields = {
+  secret_type: secretTypeSchema.optional(),
+  access_tier: accessTierSchema
+    .optional()
+    .describe("Of a secret that is there only people change it, and nobody alone lowers it."),
+  metadata: metadataInputSchema,
+  tags: tagsSchema.optional().describe("Take the place of those that were there."),
+  allowed_hosts: allowedHostsSchema
+    .optional()
+    .describe("Where it may be sent, `host[:port]`. For people, not for tokens."),
+  reveal: z
+    .enum(["allow", "deny"])
+    .nullable()
+    .optional()
+    .describe("Whether agents may read it; null: as its namespace or the tenant says. For admins."),
+  expires_at: expiresAtSchema.optional(),
+};
+
+/** `PATCH`: what is known about a secret, its value aside. What is left out stays as it is. */
+export const secretPatchSchema = z
+  .strictObject(knownFields)
+  .refine((patch) => Object.keys(patch).length > 0, "must name what is to change");
+
 /** `PUT`: what is left out stays as it is; a new secret needs a value. Hosts and `reveal` are for people. */
 export const secretPutSchema = z
   .strictObject({
     value: encodedValueSchema.optional().describe("A new secret needs one; left out: it stays as it is."),
     encoding: encodingSchema.default("utf8").describe("How `value` is written."),
-    secret_type: secretTypeSchema.optional(),
-    access_tier: accessTierSchema.optional(),
-    metadata: metadataSchema.optional(),
-    allowed_hosts: allowedHostsSchema
-      .optional()
-      .describe("Where it may be sent, `host[:port]`. For people, not for tokens."),
-    reveal: z
-      .enum(["allow", "deny"])
-      .nullable()
-      .optional()
-      .describe("Whether agents may read it; null: as the tenant says. For admins."),
+    ...knownFields,
   })
   .transform(({ value, encoding, ...rest }, context) => {
     if (value === undefined) return { ...rest, value };
@@ -85,10 +137,13 @@ export const rotateSchema = z
       .max(604_800)
       .default(0)
       .describe("How long the provider still takes the old value; here it is out of use at once."),
+    expires_at: expiresAtSchema.optional(),
   })
-  .transform(({ new_value, encoding, grace_period_seconds }, context) => {
+  .transform(({ new_value, encoding, grace_period_seconds, expires_at }, context) => {
     const decoded = decodeValue(new_value, encoding);
-    if (typeof decoded !== "string") return { value: decoded, gracePeriodSeconds: grace_period_seconds };
+    if (typeof decoded !== "string") {
+      return { value: decoded, gracePeriodSeconds: grace_period_seconds, expiresAt: expires_at };
+    }
     context.addIssue({ code: "custom", path: ["new_value"], message: decoded });
     return z.NEVER;
   });
@@ -105,6 +160,24 @@ export const importSchema = z.strictObject({
     .describe("The text of a .env file, with 1 to 200 keys."),
   secret_type: secretTypeSchema.optional(),
   access_tier: accessTierSchema.optional(),
+  metadata: metadataInputSchema,
+  tags: tagsSchema.optional().describe("Take the place of those that were there."),
+  dry_run: z.boolean().default(false).describe("Only tell what would be created and updated."),
+});
+
+/** Which of the deleted secrets of a path. */
+export const removedSchema = z.strictObject({ id: idSchema("secret").optional() });
+
+/** What a namespace says of the secrets in it; what is left out it leaves to what is around it. */
+export const namespacePutSchema = z.strictObject({
+  tier_default: accessTierSchema.nullable().default(null).describe("Of new secrets that name no tier."),
+  reveal: z.enum(["allow", "deny"]).nullable().default(null).describe("Whether agents may read plaintext."),
+  kek: kekNameSchema
+    .nullable()
+    .default(null)
+    .describe(
+      "The key-encryption key of new versions, by a name of your choice. Earlier ones open as they are.",
+    ),
 });
 
 /** Query of `GET /v1/secrets/{path}`: a version of a secret, or a page of a namespace (50 if `limit` is left out). */
@@ -114,5 +187,52 @@ export const secretQuerySchema = z.strictObject({
   cursor: pageSchema.shape.cursor,
 });
 
-/** Query of `GET /v1/secrets`: left out means all namespaces. */
-export const listQuerySchema = pageSchema.extend({ namespace: namespaceSchema.optional() }).strict();
+const MAX_WORDS = 10;
+
+const filterFields = {
+  namespace: namespaceSchema.optional().describe("In it and below it; left out: everywhere."),
+  query: z
+    .string()
+    .max(200)
+    .refine((text) => text.split(/\s+/).length <= MAX_WORDS, `must have at most ${MAX_WORDS} words`)
+    .optional()
+    .describe("Words that all stand in the path, the tags or the metadata."),
+  tag: tagSchema.optional(),
+  type: secretTypeSchema.optional(),
+  tier: accessTierSchema.optional(),
+  expires_before: timeInputSchema.optional(),
+  rotation_due: z
+    .enum(["true", "false"])
+    .transform((text) => text === "true")
+    .optional()
+    .describe("Those that need a new value since their class leaked, or those that do not."),
+};
+
+/** Query of `GET /v1/secrets/export`. */
+export const exportQuerySchema = z.strictObject(filterFields);
+
+/** Query of `GET /v1/secrets`. */
+export const listQuerySchema = pageSchema
+  .extend({
+    ...filterFields,
+    deleted: z
+      .enum(["true", "false"])
+      .default("false")
+      .transform((text) => text === "true")
+      .describe("Those that were deleted and can still be restored, for admins and editors."),
+  })
+  .strict();
+
+/** The filter that a query asks for. */
+export function filterOf({
+  namespace,
+  query,
+  tag,
+  type,
+  tier,
+  expires_before,
+  rotation_due,
+}: z.output<typeof exportQuerySchema>) {
+  const given = { namespace: namespace ?? null, query, tag, type, tier };
+  return { ...given, expiresBefore: expires_before, rotationDue: rotation_due };
+}

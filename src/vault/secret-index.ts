@@ -1,17 +1,24 @@
-import { and, asc, desc, eq, gt, isNull, lt, type SQL } from "drizzle-orm";
+import { and, asc, desc, eq, isNull, lt } from "drizzle-orm";
 import { z } from "zod";
 import { tenantRow } from "../base/tenant-epoch.ts";
 import type { Database } from "../base/database.ts";
 import type { TenantId } from "../base/ids.ts";
 import { decodeCursor, encodeCursor, type Page } from "../base/page.ts";
 import { Problem } from "../base/problem.ts";
+import { secretSettings } from "../base/tenant-settings.ts";
+import { rulesOf, settingsAround } from "./namespace-rules.ts";
+import { keptUntil } from "./retention.ts";
 import { type SealedSecret, sealedColumns, type SecretRow, toSealed } from "./sealed-secret.ts";
+import { after, conditionsOf, isMatch, type SecretFilter } from "./secret-search.ts";
 import { secrets, secretVersions } from "./tables.ts";
 
 export interface FoundSecret {
   readonly secret: SecretRow;
   readonly sealed: SealedSecret;
-  /** Whether agents may read the plaintext: as the secret says, else as its tenant does, else not. */
+  /**
+   * Whether agents may read the plaintext: as the secret says, else its nearest namespace, else, of the standard tier,
+   * its tenant, else not.
+   */
   readonly readable: boolean;
 }
 
@@ -24,9 +31,12 @@ export interface VersionInfo {
   readonly version: number;
   readonly createdAt: number;
   readonly redactable: boolean;
+  /** Milliseconds since 1970 from which on it may go; null: not before there are newer ones. */
+  readonly keptUntil: number | null;
 }
 
-const pathCursor = z.tuple([z.string()]);
+/** Path and, in lists that may have a path more than once, id. */
+const placeCursor = z.union([z.tuple([z.string()]), z.tuple([z.string(), z.string()])]);
 const versionCursor = z.tuple([z.number().int()]);
 
 /** What there is to know of a tenant's secrets without opening them. Deleted ones are not there. */
@@ -40,7 +50,7 @@ export class SecretIndex {
   /** A secret with one of its versions (left out: the current one), or null. */
   async find(tenantId: TenantId, path: string, version?: number): Promise<FoundSecret | null> {
     const db = this.#db.of(tenantId);
-    const [rows, settings] = await db.batch([
+    const [rows, tenant, around] = await db.batch([
       db
         .select(sealedColumns)
         .from(secrets)
@@ -53,24 +63,43 @@ export class SecretIndex {
         )
         .where(and(isNull(secrets.deletedAt), eq(secrets.path, path))),
       db.select({ settings: tenantRow.settings }).from(tenantRow),
+      settingsAround(db, path),
     ]);
     const row = rows[0];
     if (row === undefined) return null;
-    const nearest = row.secret.reveal ?? settings[0]?.settings.reveal;
+    const rules = rulesOf(around, tenant[0]?.settings);
+    const nearest =
+      row.secret.reveal ?? (row.secret.accessTier === "standard" ? rules.reveal : rules.strictReveal);
     return { secret: row.secret, sealed: toSealed(row.secret, row.version), readable: nearest === "allow" };
   }
 
   /** The secrets in a namespace and all below it (null: everywhere), by path. */
-  async list(tenantId: TenantId, namespace: string | null, page: Page): Promise<Listed<SecretRow>> {
-    const [after] = page.cursor === undefined ? [""] : decodeCursor(page.cursor, pathCursor);
-    const rows = await this.#db
-      .of(tenantId)
-      .select()
-      .from(secrets)
-      .where(and(isNull(secrets.deletedAt), isWithin(namespace), gt(secrets.path, after)))
-      .orderBy(asc(secrets.path))
-      .limit(page.limit + 1);
-    return toPage(rows, page.limit, (last) => [last.path]);
+  list(tenantId: TenantId, namespace: string | null, page: Page): Promise<Listed<SecretRow>> {
+    return this.search(tenantId, { namespace }, page);
+  }
+
+  /**
+   * What a filter finds, by path. The cursor is the place of a page's last row, so that what is there all the while is
+   * met exactly once, whatever comes and goes in between. Nothing but what is found says anything of the rest.
+   */
+  async search(tenantId: TenantId, filter: SecretFilter, page: Page): Promise<Listed<SecretRow>> {
+    const place = page.cursor === undefined ? [""] : decodeCursor(page.cursor, placeCursor);
+    const conditions = conditionsOf(filter);
+    const found: SecretRow[] = [];
+    for (let [path = "", id = ""] = place; ;) {
+      const rows = await this.#db
+        .of(tenantId)
+        .select()
+        .from(secrets)
+        .where(and(conditions, after(path, id)))
+        .orderBy(asc(secrets.path), asc(secrets.id))
+        .limit(page.limit + 1);
+      found.push(...rows.filter((row) => isMatch(filter, row)));
+      const last = rows.at(-1);
+      if (rows.length <= page.limit || found.length > page.limit || last === undefined) break;
+      [path, id] = [last.path, filter.deleted ? last.id : ""];
+    }
+    return toPage(found, page.limit, ({ path, id }) => (filter.deleted ? [path, id] : [path]));
   }
 
   /** Whether there is any secret in a namespace or below it. */
@@ -88,11 +117,12 @@ export class SecretIndex {
     const [before] =
       page.cursor === undefined ? [Number.MAX_SAFE_INTEGER] : decodeCursor(page.cursor, versionCursor);
     const db = this.#db.of(tenantId);
-    const [found, rows] = await db.batch([
+    const [found, tenant, rows] = await db.batch([
       db
         .select({ currentVersion: secrets.currentVersion })
         .from(secrets)
         .where(and(isNull(secrets.deletedAt), eq(secrets.path, path))),
+      db.select({ settings: tenantRow.settings }).from(tenantRow),
       db
         .select({
           version: secretVersions.version,
@@ -107,7 +137,10 @@ export class SecretIndex {
     ]);
     const secret = found[0];
     if (secret === undefined) throw new Problem("SECRET_NOT_FOUND", "There is no secret at this path.");
-    return { ...toPage(rows, page.limit, (last) => [last.version]), currentVersion: secret.currentVersion };
+    const { currentVersion } = secret;
+    const { version_retention: retention } = secretSettings(tenant[0]?.settings);
+    const versions = rows.map((row) => ({ ...row, keptUntil: keptUntil(row, currentVersion, retention) }));
+    return { ...toPage(versions, page.limit, (last) => [last.version]), currentVersion };
   }
 
   /** The namespaces that hold secrets themselves, by name, with the number of secrets `isVisible` lets one see. */
@@ -130,12 +163,6 @@ export class SecretIndex {
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([namespace, count]) => ({ namespace, secrets: count }));
   }
-}
-
-/** The paths that begin with `namespace/`, as a range of the index: `0` is the character after `/`. */
-function isWithin(namespace: string | null): SQL | undefined {
-  if (namespace === null) return undefined;
-  return and(gt(secrets.path, `${namespace}/`), lt(secrets.path, `${namespace}0`));
 }
 
 function toPage<T>(

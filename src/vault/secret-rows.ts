@@ -96,40 +96,30 @@ export function updateUnchanged(db: Database, read: SecretRow, values: Partial<S
     .where(eq(secrets.id, read.id));
 }
 
-/**
- * Takes versions out of D1 for good. What they hold is overwritten before the rows go, so that it does not stay in
- * the pages they leave.
- */
+/** Takes versions out of D1: ciphertexts and wrapped data keys. */
 export function eraseVersions(db: Database, tenantId: TenantId, ids: readonly VersionId[]): Statement[] {
-  return chunks(ids).flatMap((part) => erase(db, tenantId, inArray(secretVersions.id, part)));
-}
-
-/** All versions of a secret. */
-export function eraseSecret(db: Database, secret: SecretRow): Statement[] {
-  return erase(db, secret.tenantId, eq(secretVersions.secretId, secret.id));
-}
-
-function erase(db: Database, tenantId: TenantId, which: ReturnType<typeof eq>): Statement[] {
-  const zeros = (column: typeof secretVersions.ciphertext | typeof secretVersions.wrappedDek) =>
-    sql<string>`substr(hex(zeroblob(length(${column}))), 1, length(${column}))`;
-  const own = db.of(tenantId);
-  return [
-    own
-      .update(secretVersions)
-      .set({ ciphertext: zeros(secretVersions.ciphertext), wrappedDek: zeros(secretVersions.wrappedDek) })
-      .where(which),
-    own.delete(secretVersions).where(which),
-  ];
+  return chunks(ids).map((part) =>
+    db.of(tenantId).delete(secretVersions).where(inArray(secretVersions.id, part)),
+  );
 }
 
 /**
  * Takes a secret's versions out of D1. Its row stays for its version numbers, with nothing else in it.
  */
 export function purgeStatements(db: Database, secret: SecretRow, now: number): Statement[] {
-  const emptied = { metadata: {}, tags: [], allowedHosts: null, reveal: null, expiresAt: null, purgeAt: null };
+  const emptied = {
+    metadata: {},
+    tags: [],
+    allowedHosts: null,
+    reveal: null,
+    expiresAt: null,
+    purgeAt: null,
+    rotationDueAt: null,
+    rotationReason: null,
+  };
   return [
     updateUnchanged(db, secret, { ...emptied, deletedAt: secret.deletedAt ?? now, purgedAt: now }),
-    ...eraseSecret(db, secret),
+    db.of(secret.tenantId).delete(secretVersions).where(eq(secretVersions.secretId, secret.id)),
   ];
 }
 

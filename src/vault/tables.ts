@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
-import type { SecretId, TenantId, VersionId } from "../base/ids.ts";
+import type { MemberId, RevealGrantId, SecretId, TenantId, VersionId } from "../base/ids.ts";
 import type { AccessTier, SecretType } from "./schemas.ts";
 
 /** A secret: what is known about it without opening it. All times are milliseconds since 1970. */
@@ -33,11 +33,26 @@ export const secrets = sqliteTable(
     purgeAt: integer(),
     /** Its versions are gone. The row stays, emptied, so that its version numbers are not used again. */
     purgedAt: integer(),
+    /** Since when its value has to be replaced, since its class leaked; null: it has not, or a newer version did. */
+    rotationDueAt: integer(),
+    /** Why, in the words of whoever said so. */
+    rotationReason: text(),
   },
   // A path has one secret that is there, and any number that were deleted.
   (table) => [
-    index("secrets_expiry").on(table.expiresAt).where(sql`expires_at is not null and expiry_recorded_at is null`),
-    index("secrets_purge").on(table.purgeAt).where(sql`purge_at is not null`),
+    index("secrets_expiry")
+      .on(table.expiresAt)
+      .where(sql`expires_at is not null and expiry_recorded_at is null`),
+    index("secrets_purge")
+      .on(table.purgeAt)
+      .where(sql`purge_at is not null`),
+    index("secrets_rotation_due")
+      .on(table.tenantId, table.path)
+      .where(sql`rotation_due_at is not null`),
+    // Only these: whoever asks for a token asks for them.
+    index("secrets_strict")
+      .on(table.tenantId, table.path, table.accessTier)
+      .where(sql`access_tier <> 'standard' and deleted_at is null`),
     uniqueIndex("secrets_path").on(
       table.tenantId,
       table.path,
@@ -89,4 +104,33 @@ export const namespaceSettings = sqliteTable(
     updatedAt: integer().notNull(),
   },
   (table) => [primaryKey({ columns: [table.tenantId, table.namespace] })],
+);
+
+/** That a person may read plaintext for a while, and why. Rows stay: they say who could. */
+export const revealGrants = sqliteTable(
+  "reveal_grants",
+  {
+    id: text().$type<RevealGrantId>().primaryKey(),
+    tenantId: text().$type<TenantId>().notNull(),
+    memberId: text().$type<MemberId>().notNull(),
+    /** A secret's path, or a glob. */
+    pattern: text().notNull(),
+    reason: text().notNull(),
+    ttlSeconds: integer().notNull(),
+    requestedAt: integer().notNull(),
+    /** Null while it waits for a second person. */
+    startsAt: integer(),
+    /** Of one that waits: until when it does. */
+    expiresAt: integer().notNull(),
+    approvedBy: text().$type<MemberId>(),
+    endedAt: integer(),
+    /** Null where it ended by itself. */
+    endedBy: text().$type<MemberId>(),
+  },
+  (table) => [
+    index("reveal_grants_member").on(table.tenantId, table.memberId, table.expiresAt),
+    index("reveal_grants_open")
+      .on(table.expiresAt)
+      .where(sql`ended_at is null`),
+  ],
 );

@@ -9,8 +9,11 @@ import type { TenantChanges } from "../identity/changes.ts";
 import type { KeyProvider } from "./kms/key-provider.ts";
 import { Opener } from "./opener.ts";
 import { type SealedSecret, sealedColumns, toSealed } from "./sealed-secret.ts";
+import { Namespaces } from "./namespaces.ts";
 import { SecretChanges } from "./secret-changes.ts";
+import { SecretExport } from "./secret-export.ts";
 import { SecretIndex } from "./secret-index.ts";
+import { SecretRemoval } from "./secret-removal.ts";
 import { secrets, secretVersions } from "./tables.ts";
 
 export type { SealedSecret };
@@ -26,15 +29,20 @@ export interface VaultParts {
   readonly changes: TenantChanges;
   readonly clock: Clock;
   readonly waitUntil: (promise: Promise<unknown>) => void;
+  /** Called once a tenant's events wait in the outbox: brings them to the ledger in the background. */
+  readonly onEvents: (tenantId: TenantId) => void;
 }
 
 /**
  * The secrets of all tenants. A warm call takes no D1 query (`sealed`) and no question to the key service (`reveal`);
- * `index` and `changes` are the control plane's.
+ * the other rooms of it are the control plane's.
  */
 export class Vault {
   readonly index: SecretIndex;
   readonly changes: SecretChanges;
+  readonly removal: SecretRemoval;
+  readonly namespaces: Namespaces;
+  readonly export: SecretExport;
   readonly #parts: VaultParts;
   readonly #opener: Opener;
 
@@ -43,12 +51,25 @@ export class Vault {
     this.#opener = new Opener(parts);
     this.index = new SecretIndex(parts.db);
     this.changes = new SecretChanges(parts, this.#opener);
+    this.removal = new SecretRemoval(parts);
+    this.namespaces = new Namespaces(parts);
+    this.export = new SecretExport(parts, this.index);
   }
 
   /** The secret at a path as of `epoch` or later; null where there is none. Throws UNAVAILABLE as `EpochCache`. */
   sealed(tenantId: TenantId, path: string, epoch: number): Promise<AtEpoch<SealedSecret | null>> {
     const { db, waitUntil } = this.#parts;
     return sealedSecrets.get(`${tenantId} ${path}`, epoch, () => readSealed(db, tenantId, path), waitUntil);
+  }
+
+  /** Milliseconds since 1970. */
+  now(): number {
+    return this.#parts.clock();
+  }
+
+  /** Whether it may be used for nothing any more, as of now. */
+  isExpired({ expiresAt }: SealedSecret): boolean {
+    return expiresAt !== null && expiresAt <= this.#parts.clock();
   }
 
   /** Whether `reveal` would ask no key service now. */

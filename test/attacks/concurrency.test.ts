@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { reply } from "../support/hostile-upstream.ts";
+import { alarmOf, makeAlarmDue } from "./alarms.ts";
 import { databaseOf } from "./database.ts";
 import { codeOf, type Lab, openLab } from "./support.ts";
 
@@ -30,17 +31,23 @@ async function statuses(token: string, count: number, target = "/proxy/up/x"): P
 const countOf = (list: readonly number[], wanted: number) =>
   list.filter((status) => status === wanted).length;
 
-/** How many of a token's calls, by the ledger; the ledger has 10 s to hear of `atLeast`. */
-async function recorded(tokenId: string, eventType: string, atLeast: number): Promise<number> {
-  const deadline = Date.now() + 10_000;
+/** The ids of a token's events as the ledger has them; it has 20 s to hear of `atLeast` different ones. */
+async function idsOf(tokenId: string, eventType: string, atLeast: number): Promise<string[]> {
+  const deadline = Date.now() + 20_000;
   for (;;) {
     const { events } = await lab.tenant.admin.must("GET", `/v1/audit?event_type=${eventType}&limit=1000`);
-    const own = events.filter(
-      (event: { context: { token_id?: string } }) => event.context.token_id === tokenId,
+    const own = (events as { id: string; context: { token_id?: string } }[]).filter(
+      ({ context }) => context.token_id === tokenId,
     );
-    if (own.length >= atLeast || Date.now() > deadline) return own.length;
+    const ids = own.map(({ id }) => id);
+    if (new Set(ids).size >= atLeast || Date.now() > deadline) return ids;
     await sleep(200);
   }
+}
+
+/** How many of a token's calls, by the ledger, once it has heard of `atLeast`. */
+async function recorded(tokenId: string, eventType: string, atLeast: number): Promise<number> {
+  return (await idsOf(tokenId, eventType, atLeast)).length;
 }
 
 test.each([1, 7, 100])(
@@ -115,6 +122,24 @@ test("attack 65: a call that the upstream fails is neither repeated nor given ba
   expect(lab.upstream.requests).toHaveLength(1);
   expect(await lab.tenant.uses(tokenId)).toBe(1);
   expect(await statuses(token, 1)).toEqual([403]);
+});
+
+test("attack 67: what a token's alarm brings to the ledger again, after two crashes, is there once", async () => {
+  const { token, tokenId } = await lab.tenant.issue(["connections:call:up"]);
+  const { stateDir } = lab.gateway;
+  expect(await statuses(token, 1)).toEqual([200]);
+  expect(await recorded(tokenId, "connection.called", 1)).toBe(1);
+  for (const calls of [2, 3]) {
+    // What was acknowledged since the last use was in memory alone: the object has to hand it over again.
+    await lab.gateway.kill();
+    const due = makeAlarmDue(stateDir, tokenId);
+    await lab.gateway.restart();
+    await expect.poll(() => alarmOf(stateDir, tokenId), { timeout: 10_000 }).not.toBe(due);
+    // Events go to the ledger in their order: behind this one is whatever the alarm has sent.
+    expect(await statuses(token, 1)).toEqual([200]);
+    expect(await recorded(tokenId, "connection.called", calls)).toBe(calls);
+    expect(await lab.tenant.uses(tokenId)).toBe(calls);
+  }
 });
 
 describe("attack 68: the database is away", () => {

@@ -54,6 +54,16 @@ test.each(ELSEWHERE)(
   },
 );
 
+test("attack 14: what a name stands for decides nothing: another name of the very address is another host", async () => {
+  const { port } = lab.upstream;
+  for (const other of ["localhost", "127.0.0.2", "[::1]", "localhost.localdomain", "127.0.0.1.nip.io"]) {
+    expect(await tryToConnect(`http://${other}:${port}`), other).toMatch(/^DESTINATION_DENIED/);
+  }
+  // And the other way round: the secret names what leads here, the connection goes straight to the address.
+  await lab.tenant.putSecret("test/alias/KEY", CANARY, { allowed_hosts: [`localhost:${port}`] });
+  expect(await tryToConnect(lab.upstream.url, "test/alias/KEY")).toMatch(/^DESTINATION_DENIED: The secret/);
+});
+
 test.each([
   "https://api.provider.com:0",
   "https://api.provider.com:00443",

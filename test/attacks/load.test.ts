@@ -215,8 +215,13 @@ describe("attack 91: no configuration sends a secret elsewhere", () => {
         const answer = await lab.tenant.admin.call("PATCH", `/v1/connections/${name}`, { body: change });
         expect(answer.status).toBeGreaterThanOrEqual(400);
       }
-      expect((await lab.send(`/proxy/${name}/x`)).status).toBe(200);
+      const { base_url } = await lab.tenant.admin.must("GET", `/v1/connections/${name}`);
+      expect(base_url).toBe(lab.upstream.url);
     }
+    // What reaches a strict secret takes a second person; the other one shows where calls go.
+    lab.upstream.requests.length = 0;
+    expect((await lab.send("/proxy/plain/x")).status).toBe(200);
+    expect(lab.upstream.requests).toHaveLength(1);
     expect(lab.elsewhere.requests).toEqual([]);
   });
 
@@ -242,8 +247,8 @@ describe("attack 91: no configuration sends a secret elsewhere", () => {
   });
 
   test("attack 91: an agent's token changes no host, no connection and no tier", async () => {
-    const token = await lab.tenant.token(["secrets:*:*", "connections:call:*"]);
-    const agent = lab.tenant.as(token);
+    const scopes = ["secrets:*:test/plain/*", "secrets:*:test/fresh/*", "connections:call:plain"];
+    const agent = lab.tenant.as(await lab.tenant.token(scopes));
     const wide = { allowed_hosts: [lab.elsewhere.authority] };
     for (const [method, target, body] of [
       ["PUT", "/v1/secrets/test/plain/KEY", wide],

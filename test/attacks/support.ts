@@ -60,7 +60,7 @@ export async function openLab(
     const isGiven = connection.secret !== undefined || connection.secrets !== undefined;
     await tenant.connect(slug, {
       base_url: upstream.url,
-      credential: KINDS.bearer,
+      ...(connection.provider === undefined ? { credential: KINDS.bearer } : {}),
       ...(isGiven ? {} : { value: CANARY }),
       ...connection,
     });

@@ -2,20 +2,19 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { setTimeout as sleep } from "node:timers/promises";
 import { decodeBase62, encodeBase62 } from "../../src/base/base62.ts";
 import { checksum } from "../../src/base/crc32.ts";
-import { hostOf } from "../support/tenant.ts";
 import type { RawResponse } from "../support/raw.ts";
-import { CANARY, codeOf, type Lab, openLab } from "./support.ts";
+import { codeOf, type Lab, openLab } from "./support.ts";
 
 let lab: Lab;
 
 beforeAll(async () => {
-  lab = await openLab(() => ({ bearer: {} }));
-  await lab.tenant.putSecret("test/gemini/KEY", CANARY, { allowed_hosts: [hostOf(lab.upstream.url)] });
-  await lab.tenant.connect("gemini", {
-    provider: "gemini",
-    base_url: lab.upstream.url,
-    secret: "test/gemini/KEY",
-  });
+  lab = await openLab(() => ({
+    bearer: {},
+    gemini: { provider: "gemini" },
+    openai: { provider: "openai" },
+    github: { provider: "github" },
+    anthropic: { provider: "anthropic" },
+  }));
 });
 afterAll(() => lab.close());
 beforeEach(() => {
@@ -68,6 +67,59 @@ test("attack 50: where the provider declares it, a token in the query is taken o
   const { head, target } = lab.upstream.last();
   expect(target).toBe("/v1/models?pageSize=3");
   expect(head).not.toContain("vkt_");
+});
+
+/** A token in every place and scheme that some SDK or other puts its key in, as lines of a request or in its URL. */
+const PLACES: Readonly<Record<string, (token: string) => { headers?: string[]; suffix?: string }>> = {
+  Bearer: (token) => ({ headers: [`Authorization: Bearer ${token}`] }),
+  "Basic user": (token) => ({ headers: [`Authorization: Basic ${btoa(`${token}:`)}`] }),
+  "Basic password": (token) => ({ headers: [`Authorization: Basic ${btoa(`api:${token}`)}`] }),
+  token: (token) => ({ headers: [`Authorization: Token ${token}`] }),
+  Bot: (token) => ({ headers: [`Authorization: Bot ${token}`] }),
+  DPoP: (token) => ({ headers: [`Authorization: DPoP ${token}`] }),
+  Digest: (token) => ({ headers: [`Authorization: Digest ${token}`] }),
+  "no scheme": (token) => ({ headers: [`Authorization: ${token}`] }),
+  "x-api-key": (token) => ({ headers: [`x-api-key: ${token}`] }),
+  "api-key": (token) => ({ headers: [`api-key: ${token}`] }),
+  "x-goog-api-key": (token) => ({ headers: [`x-goog-api-key: ${token}`] }),
+  "private-token": (token) => ({ headers: [`private-token: ${token}`] }),
+  "x-other": (token) => ({ headers: [`x-other: ${token}`] }),
+  "?key=": (token) => ({ suffix: `?key=${token}` }),
+  "?api_key=": (token) => ({ suffix: `?api_key=${token}` }),
+  "in the path": (token) => ({ suffix: `/bot${token}/y` }),
+};
+
+test.each([
+  ["openai", ["Bearer"]],
+  ["anthropic", ["Bearer", "x-api-key"]],
+  ["github", ["Bearer", "token", "Basic user", "Basic password"]],
+  ["gemini", ["Bearer", "x-goog-api-key", "?key="]],
+])(
+  "attack 51: %s takes a token by %j, and in any other place or scheme it is refused and nothing is sent",
+  async (slug, declared) => {
+    const { token, tokenId } = await lab.tenant.issue(["connections:call:*"]);
+    for (const [place, at] of Object.entries(PLACES)) {
+      lab.upstream.requests.length = 0;
+      const before = await lab.tenant.uses(tokenId);
+      const { headers = [], suffix = "" } = at(token);
+      const answer = await lab.send(`/proxy/${slug}/x${suffix}`, { authorization: null, headers });
+      const isDeclared = declared.includes(place);
+      expect(answer.status, place).toBe(isDeclared ? 200 : 401);
+      if (!isDeclared) expect(codeOf(answer), place).toBe("UNAUTHORIZED");
+      expect(lab.upstream.requests.length, place).toBe(isDeclared ? 1 : 0);
+      expect((await lab.tenant.uses(tokenId)) - before, place).toBe(isDeclared ? 1 : 0);
+      if (isDeclared) expect(lab.upstream.last().head, place).not.toContain("vkt_");
+    }
+  },
+);
+
+test("attack 51: beside the provider's own place another one changes nothing, and goes no further", async () => {
+  for (const own of [`Authorization: Bearer ${lab.token}`, `X-Valetkey-Token: ${lab.token}`]) {
+    const headers = [own, `x-api-key: ${lab.token}`, `api-key: ${lab.token}`];
+    const answer = await lab.send("/proxy/openai/x", { authorization: null, headers });
+    expect(answer.status, own.slice(0, 13)).toBe(200);
+    expect(lab.upstream.last().head).not.toContain("vkt_");
+  }
 });
 
 test("attack 57: malformed, unknown, forged, revoked and expired tokens cannot be told apart", async () => {

@@ -33,6 +33,10 @@ beforeAll(async () => {
     secret: "production/app/KEY",
   });
   const [agent, other] = [await tenant.agent(), await tenant.agent()];
+  const trusted = await admin.must("POST", `/v1/agents/${other.id}/trust`, {
+    ...{ name: "ci", issuer: "https://issuer.example.com", audience: "https://valetkey.example.com" },
+    subject: "workload",
+  });
   const { token } = await agent.issue(["secrets:*:*", "namespaces:read", "connections:call:*"]);
   const { tokenId } = await agent.issue(["namespaces:read"]);
   credentials = {
@@ -42,10 +46,22 @@ beforeAll(async () => {
     agent: agent.apiKey,
     token,
   };
+  const person = { email: "someone@example.com", role: "viewer" };
+  const { id: invited } = await admin.must("POST", "/v1/members", person);
+  const noneOf = ["pkey", "rvl", "mem"].map((prefix) => `${prefix}_${"0".repeat(24)}`);
   there = {
-    id: [other.id, tokenId, "openai", "agt_000000000000000000000000", "tok_000000000000000000000000"],
+    id: [
+      other.id,
+      tokenId,
+      "openai",
+      "agt_000000000000000000000000",
+      "tok_000000000000000000000000",
+      invited,
+      ...noneOf,
+    ],
     path: ["production/app/KEY", "production/app", "production", "no/such/KEY"],
     slug: ["up"],
+    rule_id: [trusted.id, "tru_000000000000000000000000"],
   };
 });
 afterAll(() => gateway.stop());

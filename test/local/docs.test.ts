@@ -1,52 +1,56 @@
-import { chromium, type Browser } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { CHROMIUM, launchBrowser, NO_BROWSER } from "../support/browser.ts";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 
 let gateway: Gateway;
-let browser: Browser;
+let browser: Browser | undefined;
 
 beforeAll(async () => {
   gateway = await startGateway();
-  browser = await chromium.launch({
-    executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-background-networking"],
-  });
+  if (CHROMIUM !== null) browser = await launchBrowser();
 });
 afterAll(async () => {
   await browser?.close();
   await gateway.stop();
 });
 
-test("the reference opens from the gateway alone, without a fault, and shows what there is to call", async () => {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
-  const faults: string[] = [];
-  const asked: string[] = [];
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) faults.push(message.text());
-  });
-  page.on("pageerror", (error) => faults.push(String(error)));
-  page.on("request", (request) => asked.push(request.url()));
+test.skipIf(CHROMIUM === null)(
+  `the reference opens from the gateway alone, without a fault${NO_BROWSER}`,
+  async () => {
+    const page = await (browser ?? (await launchBrowser())).newPage({
+      viewport: { width: 1280, height: 900 },
+    });
+    const faults: string[] = [];
+    const asked: string[] = [];
+    page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) faults.push(message.text());
+    });
+    page.on("pageerror", (error) => faults.push(String(error)));
+    page.on("request", (request) => asked.push(request.url()));
 
-  const opened = await page.goto(`${gateway.url}/docs`);
-  expect(opened?.headers()["content-security-policy"]).toContain("default-src 'none'");
-  await page.getByText("Ask for a scoped token").first().waitFor({ timeout: 40_000 });
-  await page.getByText("/v1/tokens/revoke").first().waitFor({ timeout: 40_000 });
-  const screenshot = process.env["DOCS_SCREENSHOT"];
-  if (screenshot !== undefined) await page.screenshot({ path: screenshot });
+    const opened = await page.goto(`${gateway.url}/docs`);
+    expect(opened?.headers()["content-security-policy"]).toContain("default-src 'none'");
+    await page.getByText("Ask for a scoped token").first().waitFor({ timeout: 40_000 });
+    await page.getByText("/v1/tokens/revoke").first().waitFor({ timeout: 40_000 });
+    const screenshot = process.env["DOCS_SCREENSHOT"];
+    if (screenshot !== undefined) await page.screenshot({ path: screenshot });
 
-  // It is interactive: an operation can be called from it.
-  await page.goto(`${gateway.url}/docs#get-/v1/health`);
-  await page.getByRole("button", { name: "Try" }).first().click();
-  await page.getByText('"status"').first().waitFor({ timeout: 40_000 });
-  expect(asked).toContain(`${gateway.url}/v1/health`);
-  if (screenshot !== undefined) await page.screenshot({ path: screenshot.replace(".png", "-try.png") });
+    // It is interactive: an operation can be called from it.
+    await page.goto(`${gateway.url}/docs#get-/v1/health`);
+    await page.getByRole("button", { name: "Try" }).first().click();
+    await page.getByText('"status"').first().waitFor({ timeout: 40_000 });
+    expect(asked).toContain(`${gateway.url}/v1/health`);
+    if (screenshot !== undefined) await page.screenshot({ path: screenshot.replace(".png", "-try.png") });
 
-  expect(faults).toEqual([]);
-  const elsewhere = asked.filter((url) => !url.startsWith(`${gateway.url}/`) && !url.startsWith("data:"));
-  expect(elsewhere).toEqual([]);
-  expect(asked).toContain(`${gateway.url}/v1/openapi.json`);
-  await page.close();
-}, 90_000);
+    expect(faults).toEqual([]);
+    const elsewhere = asked.filter((url) => !url.startsWith(`${gateway.url}/`) && !url.startsWith("data:"));
+    expect(elsewhere).toEqual([]);
+    expect(asked).toContain(`${gateway.url}/v1/openapi.json`);
+    await page.close();
+  },
+  90_000,
+);
 
 test("the script comes compressed to whoever takes it so, and plain to others: the same bytes", async () => {
   const sizes = [];

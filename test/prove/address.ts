@@ -39,7 +39,7 @@ export const ADDRESS: readonly Mutation[] = [
   {
     attack: 61,
     what: "a call without an address is refused",
-    file: "src/gateway/proxy.ts",
+    file: "src/gateway/decide.ts",
     find: "if (call.info.ip === null) {",
     replace: "if (false) {",
     tests: TESTS,
@@ -47,7 +47,7 @@ export const ADDRESS: readonly Mutation[] = [
   {
     attack: 62,
     what: "an address that anybody's Worker has says nothing",
-    file: "src/gateway/proxy.ts",
+    file: "src/gateway/call.ts",
     find: "client.shared ? null : client.address",
     replace: "client.address",
     tests: TESTS,

@@ -2,7 +2,7 @@ import type { Mutation } from "./mutation.ts";
 
 const TESTS = ["test/attacks/concurrency.test.ts"];
 const TOKEN_OBJECT = "durable-objects/scoped-token.ts";
-const STREAMS = ["test/attacks/streams.test.ts"];
+const STREAMS = ["test/attacks/concurrency-streams.test.ts"];
 const STREAM_PARTS = ["test/worker/gateway/streams.test.ts"];
 const OPEN_STREAMS = "src/gateway/open-streams.ts";
 
@@ -51,7 +51,7 @@ export const CONCURRENCY: readonly Mutation[] = [
     attack: 66,
     what: "open streams look for their token among the revoked ones",
     file: OPEN_STREAMS,
-    find: "lease.revoked.includes(grant.tokenId) ||",
+    find: "isInLine(grant, lease.revoked) ||",
     replace: "",
     tests: STREAMS,
   },
@@ -91,8 +91,8 @@ export const CONCURRENCY: readonly Mutation[] = [
     attack: 66,
     what: "a cut stream is broken off, not ended as if it were whole",
     file: "src/gateway/redact/pump.ts",
-    find: "writer.abort(error), chunks",
-    replace: "writer.close(), chunks",
+    find: "writer.abort(error), upstream",
+    replace: "writer.close(), upstream",
     tests: STREAMS,
   },
   {
@@ -117,7 +117,23 @@ export const CONCURRENCY: readonly Mutation[] = [
     file: "durable-objects/audit-ledger.ts",
     find: "if (recent.has(event.id) || stored.has(event.id) ||",
     replace: "if (",
+    tests: TESTS,
+  },
+  {
+    attack: 67,
+    what: "the ledger keeps one of each event, whoever brings it and however often",
+    file: "durable-objects/audit-ledger.ts",
+    find: "if (recent.has(event.id) || stored.has(event.id) ||",
+    replace: "if (",
     tests: ["test/worker/audit/redelivery.test.ts"],
+  },
+  {
+    attack: 67,
+    what: "a token that may be repeating itself says so",
+    file: "durable-objects/handover.ts",
+    find: "const redelivery = entries.some(({ sent }) => sent);",
+    replace: "const redelivery = false;",
+    tests: TESTS,
   },
   {
     attack: 68,
@@ -134,5 +150,13 @@ export const CONCURRENCY: readonly Mutation[] = [
     find: "!credentials.isWarm(sealed)",
     replace: "false",
     tests: TESTS,
+  },
+  {
+    attack: 65,
+    what: "a repeat with the same Idempotency-Key is not done, or charged, again",
+    file: "src/identity/idempotency/keys.ts",
+    find: "if (inserted.length > 0) return",
+    replace: "if (inserted.length >= 0) return",
+    tests: ["test/worker/api/idempotency.test.ts"],
   },
 ];

@@ -1,7 +1,7 @@
 import type { Edit, Mutation } from "./mutation.ts";
 
 const TESTS = ["test/attacks/crypto.test.ts"];
-const FOREIGN = ["test/attacks/foreign-ids.test.ts"];
+const FOREIGN = ["test/attacks/crypto-foreign-ids.test.ts"];
 const ENVELOPE = "src/vault/envelope.ts";
 
 /** The guard that runs no statement without its tenant would stop what lacks one, and say so. */
@@ -30,6 +30,14 @@ export const CRYPTO: readonly Mutation[] = [
       { file: ENVELOPE, find: "format, binding.tenantId, binding.path", replace: "format, binding.path" },
     ],
     tests: TESTS,
+  },
+  {
+    attack: 70,
+    what: "a key-encryption key with a name is another one",
+    file: "src/vault/kms/embedded.ts",
+    find: "const named = name === null ? [] : [name];",
+    replace: "const named: string[] = [];",
+    tests: ["test/worker/vault/namespaces.test.ts"],
   },
   {
     attack: 71,
@@ -72,6 +80,15 @@ export const CRYPTO: readonly Mutation[] = [
     replace: "return inner;",
     also: [UNGUARDED],
     tests: FOREIGN,
+  },
+  {
+    attack: 73,
+    what: "every statement is the caller's tenant's, on every route with ids",
+    file: "src/base/tenant-dialect.ts",
+    find: "return found === null ? inner : and(eq(found[1], this.#tenantId), inner);",
+    replace: "return inner;",
+    also: [UNGUARDED],
+    tests: ["test/attacks/crypto-every-route.test.ts"],
   },
   {
     attack: 73,

@@ -14,6 +14,14 @@ export const DESTINATION: readonly Mutation[] = [
     tests: DEVELOPMENT,
   },
   {
+    attack: 14,
+    what: "a host is compared by its name, whatever it leads to",
+    file: SETTLING,
+    find: "host === destination.host",
+    replace: "(host === destination.host || /^(localhost|127)/.test(host))",
+    tests: DEVELOPMENT,
+  },
+  {
     attack: [2, 3],
     what: "an allowed host is the whole host",
     file: SETTLING,
@@ -64,9 +72,9 @@ export const DESTINATION: readonly Mutation[] = [
     attack: [6, 7],
     what: "the authority that a request names chooses a connection and nothing else",
     file: "src/gateway/proxy.ts",
-    find: "bodyOf(draft), route, gateway.fetch",
+    find: "draft.outgoing, body, route, gateway.fetch",
     replace:
-      "bodyOf(draft), { ...route, destination: { ...route.destination, authority: new URL(call.request.url).host } }, gateway.fetch",
+      "draft.outgoing, body, { ...route, destination: { ...route.destination, authority: new URL(call.request.url).host } }, gateway.fetch",
     tests: [...DEVELOPMENT, "test/attacks/destination-absolute.test.ts"],
   },
   {

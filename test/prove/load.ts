@@ -1,7 +1,7 @@
 import type { Mutation } from "./mutation.ts";
 
 const TESTS = ["test/attacks/load.test.ts"];
-const LIMITS = ["test/attacks/limits.test.ts"];
+const LIMITS = ["test/attacks/load-limits.test.ts"];
 const TLS = ["test/worker/gateway/limits-tls.test.ts"];
 const OPEN_CALLS = ["test/worker/tokens/concurrency.test.ts"];
 
@@ -221,8 +221,8 @@ export const LOAD: readonly Mutation[] = [
     attack: 90,
     what: "each token has an object of its own",
     file: "src/services.ts",
-    find: "env.SCOPED_TOKEN.idFromName(tokenId)",
-    replace: 'env.SCOPED_TOKEN.idFromName("all")',
+    find: "objectIdFor(env.SCOPED_TOKEN, env.ENVIRONMENT, tokenId)",
+    replace: 'objectIdFor(env.SCOPED_TOKEN, env.ENVIRONMENT, "all")',
     tests: TESTS,
   },
   {
@@ -237,8 +237,8 @@ export const LOAD: readonly Mutation[] = [
     attack: 91,
     what: "nobody alone widens the hosts of a secret above the standard tier",
     file: "src/vault/settle.ts",
-    find: 'if (next.accessTier !== "standard" &&',
-    replace: "if (false &&",
+    find: "widensHosts(held.allowedHosts, next.allowedHosts)",
+    replace: "false",
     tests: TESTS,
   },
   {
@@ -259,10 +259,66 @@ export const LOAD: readonly Mutation[] = [
   },
   {
     attack: 91,
+    what: "an agent's token changes no tier",
+    file: "src/vault/settle.ts",
+    find: "if (next.accessTier !== held.accessTier) {",
+    replace: "if (false) {",
+    tests: ["test/worker/vault/expiry.test.ts"],
+  },
+  {
+    attack: 91,
+    what: "nobody alone opens sensitive secrets to agents by a word about their namespace",
+    file: "src/vault/namespaces.ts",
+    find: "if (!isStrict && !(await this.#opensStrict(tenantId, held.namespace))) return;",
+    replace: "if (!isStrict) return;",
+    tests: ["test/worker/vault/namespaces.test.ts"],
+  },
+  {
+    attack: 91,
+    what: "nobody alone opens to agents a namespace whose new secrets are sensitive",
+    file: "src/vault/namespaces.ts",
+    find: 'tierDefault !== "standard"',
+    replace: "tierDefault === null",
+    tests: ["test/worker/vault/namespaces.test.ts"],
+  },
+  {
+    attack: 91,
     what: "nobody alone moves a connection of a secret above the standard tier",
     file: "src/connections/settle.ts",
     find: "if (strict === undefined || strict === null) return;",
     replace: "return;",
     tests: ["test/worker/connections/connections.test.ts"],
+  },
+  {
+    attack: 89,
+    what: "what needs no credential is counted by address",
+    file: "src/api/counted.ts",
+    find: "count(rateLimits.ofAddress(ip, endpoint));\n    return null;",
+    replace: "return null;",
+    tests: ["test/worker/api/rate-limits.test.ts"],
+  },
+  {
+    attack: 91,
+    what: "nobody alone lets agents read a strict secret that is there",
+    file: "src/vault/settle.ts",
+    find: 'if (next.accessTier !== "standard" && opens(next.reveal) && !opens(held.reveal)) {',
+    replace: "if (false) {",
+    tests: ["test/worker/vault/namespaces.test.ts"],
+  },
+  {
+    attack: 91,
+    what: "what a tenant says of reading is about standard secrets",
+    file: "src/vault/namespace-rules.ts",
+    find: 'strictReveal: nearest("reveal") ?? "deny",',
+    replace: 'strictReveal: nearest("reveal") ?? tenant?.reveal ?? "deny",',
+    tests: ["test/worker/vault/namespaces.test.ts"],
+  },
+  {
+    attack: 91,
+    what: "a strict secret that could be restored counts as there",
+    file: "src/vault/namespaces.ts",
+    find: "isNull(secrets.purgedAt),",
+    replace: "isNull(secrets.deletedAt),",
+    tests: ["test/worker/vault/namespaces.test.ts"],
   },
 ];

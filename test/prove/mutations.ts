@@ -1,14 +1,18 @@
 import { ADDRESS } from "./address.ts";
 import { AUDIT } from "./audit.ts";
+import { CHILD_TOKENS } from "./children.ts";
 import { CONCURRENCY } from "./concurrency.ts";
 import { CRYPTO } from "./crypto.ts";
 import { DESTINATION } from "./destination.ts";
 import { ECHOES } from "./echo.ts";
 import { FAILURE } from "./failure.ts";
 import { HEADER } from "./headers.ts";
+import { IDENTITY } from "./identity.ts";
 import { LOAD } from "./load.ts";
 import type { Mutation } from "./mutation.ts";
+import { PASSKEYS } from "./passkeys.ts";
 import { PATH } from "./path.ts";
+import { PEOPLE } from "./people.ts";
 import { REDIRECT } from "./redirect.ts";
 import { TOKEN } from "./token.ts";
 
@@ -20,10 +24,14 @@ export const MUTATIONS: readonly Mutation[] = [
   ...HEADER,
   ...ECHOES,
   ...TOKEN,
+  ...IDENTITY,
   ...ADDRESS,
   ...CONCURRENCY,
+  ...CHILD_TOKENS,
   ...FAILURE,
   ...CRYPTO,
   ...AUDIT,
   ...LOAD,
+  ...PEOPLE,
+  ...PASSKEYS,
 ];

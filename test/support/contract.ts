@@ -82,7 +82,7 @@ export class Contract {
       if (operation === undefined) return false;
       const pattern = template.replaceAll(".", String.raw`\.`).replaceAll(/\{([a-z_]+)\}/g, (_, name) => {
         const parameter = operation.parameters.find((one: Document) => one.name === name);
-        return parameter["x-slashes"] ? ".+" : "[^/]+";
+        return parameter["x-slashes"] ? "[^]+" : "[^/]+";
       });
       return new RegExp(`^${pattern}$`).test(asked);
     });

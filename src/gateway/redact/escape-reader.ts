@@ -6,18 +6,38 @@ import {
   escapeValue,
   isNoEscape,
   type PackedEscape,
-  unitOf,
+  unitAbove,
+  unitBelow,
 } from "./escapes.ts";
 import { BASE64, unfold } from "./fold.ts";
-import { LEAD, LEADS, LOOSE, NAME, pairKinds } from "./pairs.ts";
+import {
+  DASHES,
+  HEX_PAIRS,
+  IS_LITTLE,
+  JOINT,
+  LEADS,
+  LIVE,
+  LOOSE,
+  NAME,
+  pairKinds,
+  pairOf,
+  WRAP,
+} from "./pairs.ts";
 
-/** 256 flags: whether an escape of this byte is worth undoing. */
-export type ByteSet = Uint8Array;
-
-export const ANY_BYTE: ByteSet = new Uint8Array(256).fill(1);
+/** Which escapes are worth undoing. */
+export interface Worth {
+  /** 256 flags: whether those of this byte are. */
+  readonly bytes: Uint8Array;
+  /** 256 flags: whether any are of the 256 UTF-16 units with this upper byte. */
+  readonly units: Uint8Array;
+  /** Whether those of quotes are, or of control characters that end no line. */
+  readonly quotes: boolean;
+}
 
 const BACKSLASH = 0x5c;
 const LOWER_U = 0x75;
+const UNIT = pairOf(BACKSLASH, LOWER_U);
+const UNIT_LENGTH = 6;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 /** Encoders that wrap do so at 60, 64 or 76 characters; prose has no such run before a line's end. */
@@ -32,6 +52,8 @@ export interface Watch {
    * `first` or the byte before.
    */
   run(at: number, first: number): void;
+  /** Two dashes stand within a few bytes behind `at`. */
+  dashes(at: number): void;
   /** A `_token"` may stand in, or begin or end in, these bytes; `from` is even. */
   names(from: number, to: number): void;
 }
@@ -40,19 +62,31 @@ export interface Watch {
 const GROUP = 5;
 /** Pairs that stand as a whole in any run of 20 bytes. */
 const RUN = 9;
-const NO_KINDS = pairKinds(false, false);
+const KINDS = LIVE | LOOSE | NAME | DASHES;
 
 /**
- * The set of bytes worth undoing an escape for: those of the forms, and those that an inner escape is made of.
- * An escape of any other byte cannot stand inside a form, so that common JSON (`\n`, `\"`) is not copied.
+ * What is worth undoing an escape for: the bytes of the forms, and those that an inner escape is made of. An escape of
+ * any other byte cannot stand inside a form, so that common JSON (`\n`, `\"`) is not copied.
  */
-export function worthUndoing(forms: readonly { readonly bytes: Uint8Array }[]): ByteSet {
+export function worthUndoing(forms: readonly { readonly bytes: Uint8Array }[]): Worth {
   const set = new Uint8Array(256);
   for (let byte = 0; byte < 128; byte++)
     set[byte] = /[A-Za-z0-9%\\&#;{}]/.test(String.fromCharCode(byte)) ? 1 : 0;
   for (const { bytes } of forms) for (const byte of bytes) set[byte] = 1;
   for (let byte = 0; byte < 256; byte++) if (unfold(byte).some((member) => set[member] === 1)) set[byte] = 1;
-  return set;
+  return worthOf(set);
+}
+
+function worthOf(bytes: Uint8Array): Worth {
+  const units = Uint8Array.from({ length: 256 }, (_, upper) => {
+    if (upper === 0) return 1;
+    // Halves of pairs may stand for any code point above.
+    if (upper >= 0xd8 && upper <= 0xdf && bytes.subarray(0xf0).includes(1)) return 1;
+    const [first, last] = [leadingByte(upper << 8), leadingByte((upper << 8) | 0xff)];
+    return bytes.subarray(first, last + 1).includes(1) ? 1 : 0;
+  });
+  const quotes = [...`"'\b\t\v\f`].some((char) => bytes[char.charCodeAt(0)] === 1);
+  return { bytes, units, quotes };
 }
 
 /** The first byte of a code point in UTF-8. */
@@ -66,6 +100,8 @@ function isLineBreak(code: number): boolean {
   return code === LINE_FEED || code === CARRIAGE_RETURN;
 }
 
+export const ALL_WORTH: Worth = worthOf(new Uint8Array(256).fill(1));
+
 /** How many numbers note one escape: where it begins, where it ends, and what it stands for (0: a wrap of lines). */
 export const NOTE = 3;
 
@@ -78,16 +114,24 @@ export class EscapeReader {
   /** The same, two at a time. */
   readonly #pairs: Uint16Array;
   readonly #to: number;
-  readonly #worth: ByteSet;
+  readonly #worth: Worth;
   readonly #watch: Watch | undefined;
-  readonly #kinds: Uint8Array;
+  readonly #kinds: Uint16Array;
+  /** Where a line ended last that is too short to be a wrapped one, unless another is joined to it. */
+  shortLineEnd = -1;
   #at = 0;
   #end = 0;
   #escape: PackedEscape = 0;
   #more: boolean;
 
   /** `kinds` are those of `pairKinds` that `watch` is to be told of. */
-  constructor(bytes: Uint8Array, length: number, worth: ByteSet, watch?: Watch, kinds = NO_KINDS) {
+  constructor(
+    bytes: Uint8Array,
+    length: number,
+    worth: Worth,
+    watch?: Watch,
+    kinds = pairKinds(false, false, worth.quotes),
+  ) {
     this.#bytes = bytes.byteOffset % 2 === 0 ? bytes : new Uint8Array(bytes);
     this.#pairs = new Uint16Array(this.#bytes.buffer, this.#bytes.byteOffset, length >> 1);
     this.#to = length;
@@ -112,20 +156,12 @@ export class EscapeReader {
 
   /** Moves to the next escape; false where there is none. */
   #next(): boolean {
-    const to = this.#to;
-    let i = this.#end;
-    for (;;) {
-      // Escapes stand in rows.
-      if (i >= to || LEADS[this.#bytes[i]!] === 0) i = this.#lead(i);
-      if (i >= to) return false;
-      const length = this.#quiet(i);
-      if (length > 0) {
-        i += length;
-        continue;
-      }
+    let i = this.#live(this.#end);
+    while (i < this.#to) {
       if (this.#read(i)) return true;
-      i = this.#end;
+      i = this.#live(this.#end);
     }
+    return false;
   }
 
   /**
@@ -139,60 +175,122 @@ export class EscapeReader {
     if (isLineBreak(lead)) return isWrapped ? 0 : 1;
     if (at + 1 >= this.#to) return 0;
     if (lead !== BACKSLASH) return isNoEscape(bytes, at) ? 1 : 0;
+    const worth = this.#worth;
     const next = bytes[at + 1]!;
     const single = AFTER_BACKSLASH[next]!;
-    if (single >= 0) return this.#worth[single] === 1 || (isWrapped && isLineBreak(single)) ? 0 : 2;
+    if (single >= 0) return worth.bytes[single] === 1 || (isWrapped && isLineBreak(single)) ? 0 : 2;
     if (next !== LOWER_U) return 0;
-    const unit = unitOf(bytes, at, this.#to);
-    // Control characters and halves of pairs are left to `#read`.
-    return unit < 0x20 || (unit & 0xf800) === 0xd800 || this.#worth[leadingByte(unit)] === 1 ? 0 : 6;
+    const above = unitAbove(bytes, at, this.#to);
+    if (above > 0) return worth.units[above] === 1 ? 0 : 6;
+    if (above < 0) return 0;
+    const unit = unitBelow(bytes, at);
+    // Control characters are left to `#read`.
+    return unit < 0x20 || worth.bytes[leadingByte(unit)] === 1 ? 0 : 6;
   }
 
-  /** The next byte from `from` on that an escape or a line break begins with; or the end of the text. */
-  #lead(from: number): number {
+  /** Where the row of `\uXXXX` ends that goes on at `from`, as far as none is worth undoing. */
+  #units(from: number): number {
+    if (!IS_LITTLE) return from;
+    const pairs = this.#pairs;
+    const units = this.#worth.units;
+    const last = pairs.length - 4;
+    let at = from >> 1;
+    if ((from & 1) === 0) {
+      for (; at <= last && pairs[at] === UNIT; at += 3) {
+        const above = HEX_PAIRS[pairs[at + 1]!]!;
+        if ((above | HEX_PAIRS[pairs[at + 2]!]!) < 0 || units[above] === 1) break;
+      }
+      return 2 * at;
+    }
+    // The same between the pairs.
+    for (; at <= last && pairs[at]! >> 8 === BACKSLASH; at += 3) {
+      const first = pairs[at + 1]!;
+      const second = pairs[at + 2]!;
+      if ((first & 0xff) !== LOWER_U) break;
+      const above = HEX_PAIRS[(first >> 8) | ((second & 0xff) << 8)]!;
+      const below = HEX_PAIRS[(second >> 8) | ((pairs[at + 3]! & 0xff) << 8)]!;
+      if ((above | below) < 0 || units[above] === 1) break;
+    }
+    return 2 * at + 1;
+  }
+
+  /**
+   * The next byte from `from` on at which an escape or a wrap begins that may be worth undoing; or the end of the text.
+   * What it passes over `#quiet` would.
+   */
+  #live(from: number): number {
     const bytes = this.#bytes;
     const pairs = this.#pairs;
     const kinds = this.#kinds;
     const watch = this.#watch;
     const to = this.#to;
-    let i = from;
-    if ((i & 1) === 1) {
-      if (i >= to || LEADS[bytes[i]!] === 1) return i;
-      i += 1;
-    }
-    let at = i >> 1;
-    let behindRun = -1;
     const last = (to >> 1) - GROUP;
-    while (at <= last) {
-      const kind =
-        kinds[pairs[at]!]! |
-        kinds[pairs[at + 1]!]! |
-        kinds[pairs[at + 2]!]! |
-        kinds[pairs[at + 3]!]! |
-        kinds[pairs[at + 4]!]!;
-      if (kind !== LOOSE) {
-        if ((kind & NAME) !== 0) watch!.names(2 * at, 2 * (at + GROUP));
-        if ((kind & LEAD) !== 0) break;
+    let i = from;
+    for (;;) {
+      // Escapes stand in rows.
+      while (i < to && LEADS[bytes[i]!] === 1) {
+        const length = this.#quiet(i);
+        if (length === 0) return i;
+        i += length;
+        if (length === UNIT_LENGTH) i = this.#units(i);
+      }
+      let at = (i + 1) >> 1;
+      let behindRun = -1;
+      // The byte before was looked at, but it may be the last of a line that is wrapped here.
+      let before = at > 0 ? kinds[pairs[at - 1]!]! & WRAP : 0;
+      let found = -1;
+      for (; at <= last; at += GROUP) {
+        const a = kinds[pairs[at]!]!;
+        const b = kinds[pairs[at + 1]!]!;
+        const c = kinds[pairs[at + 2]!]!;
+        const d = kinds[pairs[at + 3]!]!;
+        const e = kinds[pairs[at + 4]!]!;
+        const joint =
+          JOINT & ((before & (a >> 8)) | (a & (b >> 8)) | (b & (c >> 8)) | (c & (d >> 8)) | (d & (e >> 8)));
+        const kind = (a | b | c | d | e) & KINDS;
+        before = e;
+        if ((kind | joint) === LOOSE) continue;
+        if ((kind & (DASHES | NAME)) !== 0) {
+          if ((kind & DASHES) !== 0) watch!.dashes(2 * at);
+          if ((kind & NAME) !== 0) watch!.names(2 * at, 2 * (at + GROUP));
+        }
+        if ((kind & LIVE) !== 0 || joint !== 0) {
+          found = this.#leadIn(Math.max(i, 2 * at - 1), 2 * (at + GROUP));
+          if (found >= 0) break;
+        }
         if ((kind & LOOSE) === 0) {
-          if (at !== behindRun) {
-            let first = at;
-            while (first > 0 && (kinds[pairs[first - 1]!]! & LOOSE) === 0) first--;
-            if (watch!.mayBegin(2 * first)) {
-              const enough = first + RUN;
-              let next = at + GROUP;
-              while (next < enough && next < pairs.length && (kinds[pairs[next]!]! & LOOSE) === 0) next++;
-              if (next >= enough) watch!.run(2 * at, 2 * first);
-            }
-          }
+          if (at !== behindRun) this.#run(at);
           behindRun = at + GROUP;
         }
       }
-      at += GROUP;
+      if (found < 0) {
+        watch?.names(2 * at, to);
+        found = this.#leadIn(Math.max(i, 2 * at - 1), to);
+        if (found < 0) return to;
+      }
+      i = found;
     }
-    if (at > last) watch?.names(2 * at, to);
-    i = 2 * at;
-    while (i < to && LEADS[bytes[i]!] === 0) i++;
-    return i;
+  }
+
+  /** The first lead byte from `from` on, before `end`; or -1. */
+  #leadIn(from: number, end: number): number {
+    const bytes = this.#bytes;
+    for (let i = from; i < end; i++) if (LEADS[bytes[i]!] === 1) return i;
+    return -1;
+  }
+
+  /** Tells of the run that the group at `at` stands in. */
+  #run(at: number): void {
+    const pairs = this.#pairs;
+    const kinds = this.#kinds;
+    const watch = this.#watch!;
+    let first = at;
+    while (first > 0 && (kinds[pairs[first - 1]!]! & LOOSE) === 0) first--;
+    if (!watch.mayBegin(2 * first)) return;
+    const enough = first + RUN;
+    let next = at + GROUP;
+    while (next < enough && next < pairs.length && (kinds[pairs[next]!]! & LOOSE) === 0) next++;
+    if (next >= enough) watch.run(2 * at, 2 * first);
   }
 
   /** Reads at a lead byte; `#end` is behind what was read, worth undoing or not. */
@@ -207,10 +305,11 @@ export class EscapeReader {
         this.#end = at + wrap;
         return true;
       }
+      this.shortLineEnd = at;
     }
     this.#escape = escape;
     this.#end = at + (escape === 0 ? 1 : escapeLength(escape));
-    return escape !== 0 && this.#worth[escapeIsByte(escape) ? value : leadingByte(value)] === 1;
+    return escape !== 0 && this.#worth.bytes[escapeIsByte(escape) ? value : leadingByte(value)] === 1;
   }
 
   /** The length of the break (CR LF counts as one) if the line before it is a wrapped one, else 0. */

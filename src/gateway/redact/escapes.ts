@@ -100,7 +100,9 @@ export function escapeIsByte(escape: PackedEscape): boolean {
 }
 
 /** 1 where an escape can go on like this behind a `%`: a digit, or the `u` of old servers. */
-const AFTER_PERCENT = Uint8Array.from(HEX, (digit, byte) => (digit >= 0 || (byte | 0x20) === 0x75 ? 1 : 0));
+export const AFTER_PERCENT = Uint8Array.from(HEX, (digit, byte) =>
+  digit >= 0 || (byte | 0x20) === 0x75 ? 1 : 0,
+);
 
 /**
  * Whether nothing begins with the lead byte at `at` that this byte and the next can tell: at least one of four leads in
@@ -130,15 +132,16 @@ function hexAt(bytes: Uint8Array, at: number, count: number, end: number): numbe
   return value;
 }
 
-/** The unit that `\uXXXX` at `start` stands for, by itself; -1 where it is none. */
-export function unitOf(bytes: Uint8Array, start: number, end: number): number {
+/** The upper byte of the unit of `\uXXXX` at `start`; negative where there is none. */
+export function unitAbove(bytes: Uint8Array, start: number, end: number): number {
   if (start + 6 > end) return -1;
-  const unit =
-    (HEX[bytes[start + 2]!]! << 12) |
-    (HEX[bytes[start + 3]!]! << 8) |
-    (HEX[bytes[start + 4]!]! << 4) |
-    HEX[bytes[start + 5]!]!;
-  return unit;
+  const rest = HEX[bytes[start + 4]!]! | HEX[bytes[start + 5]!]!;
+  return (HEX[bytes[start + 2]!]! << 4) | HEX[bytes[start + 3]!]! | (rest >> 8);
+}
+
+/** The lower byte, where there is one. */
+export function unitBelow(bytes: Uint8Array, start: number): number {
+  return (HEX[bytes[start + 4]!]! << 4) | HEX[bytes[start + 5]!]!;
 }
 
 /** A UTF-16 unit of four digits at `at`, joined with the unit of a second escape where both are a surrogate pair. */
@@ -190,7 +193,7 @@ function percentAt(bytes: Uint8Array, start: number, end: number): PackedEscape 
   return (bytes[start + 1]! | 0x20) === 0x75 ? unitAt(bytes, start, end) : 0;
 }
 
-function isAlphanumeric(byte: number): boolean {
+export function isAlphanumeric(byte: number): boolean {
   return (byte >= 0x30 && byte <= 0x39) || ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a);
 }
 

@@ -1,5 +1,5 @@
 import { fold } from "./fold.ts";
-import { ANY_BYTE, EscapeReader } from "./escape-reader.ts";
+import { ALL_WORTH, EscapeReader } from "./escape-reader.ts";
 import { unescape } from "./unescape.ts";
 
 /** A byte string to search for, folded (`fold.ts`). */
@@ -111,7 +111,7 @@ function escapedOf(value: Uint8Array): Uint8Array[] {
 
 /** The value with all of its escapes undone once, if it has any. */
 function undo(value: Uint8Array): Uint8Array | undefined {
-  const notes = new EscapeReader(value, value.length, ANY_BYTE).cluster(Infinity);
+  const notes = new EscapeReader(value, value.length, ALL_WORTH).cluster(Infinity);
   return notes && unescape(value, 0, value.length, notes).bytes;
 }
 

@@ -41,6 +41,8 @@ const BACKSLASH = 0x5c;
 const PERCENT = 0x25;
 const DOT = 0x2e;
 
+/** Dashes are told of by the group of bytes that they stand in. */
+const GROUP_BYTES = 16;
 /** How far back a decision may need to look, beside what it looks at. */
 const LOOKBACK = FURTHEST_HEADER + 40;
 
@@ -66,10 +68,12 @@ export class Lookout implements Watch {
   readonly #spans: number[];
   readonly #edges: Edges;
   readonly #heads = shapeHeads();
-  /** Runs that begin before are masked already, or are no credential. */
+  /** Up to here a key is masked: what is told of before is no other. */
   #done = 0;
   /** Up to here it is known that no header of a PEM key ends. */
   #clear = 0;
+  /** Where two dashes stood last. */
+  #dashes = Number.NEGATIVE_INFINITY;
   /** How far it is known what looks drawn at random. */
   #measured = 0;
 
@@ -106,23 +110,31 @@ export class Lookout implements Watch {
 
   mayBegin(first: number): boolean {
     if (this.#wanted.entropy) return true;
-    const bytes = this.#bytes;
-    const start = first > 0 && TOKEN[bytes[first - 1]!] === 1 ? first - 1 : first;
-    return this.#mayBeginAt(start);
+    return this.#mayBeginAt(first > 0 ? first - TOKEN[this.#bytes[first - 1]!]! : first);
   }
 
   /** Nearly all runs end here. */
   #mayBeginAt(start: number): boolean {
     const bytes = this.#bytes;
     if (this.#heads[pairOf(bytes[start]!, bytes[start + 1]!)] !== 0) return true;
-    return start > 0 && GAP[bytes[start - 1]!] === 1;
+    if (start === 0) return false;
+    const before = bytes[start - 1]!;
+    return before === BACKSLASH || before === PERCENT || (this.#mayBePem(start) && GAP[before] === 1);
+  }
+
+  /** Whether a header may end not too far before. */
+  #mayBePem(start: number): boolean {
+    return start - this.#dashes <= FURTHEST_HEADER + GROUP_BYTES;
+  }
+
+  dashes(at: number): void {
+    this.#dashes = at;
   }
 
   run(at: number, first: number): void {
-    if (at < this.#done) return;
     const start = first > 0 && TOKEN[this.#bytes[first - 1]!] === 1 ? first - 1 : first;
     const isWhole = start > 0 || this.#edges.seen === 0;
-    if (this.#wanted.shapes && isWhole && this.#mayBeginAt(start)) this.#shape(start);
+    if (this.#wanted.shapes && isWhole && this.#mayBeginAt(start)) this.#shape(start, at);
     if (this.#wanted.entropy) this.#random(start);
   }
 
@@ -136,7 +148,7 @@ export class Lookout implements Watch {
   }
 
   /** A credential begins with a run, or behind what is an escape's rest: the `n` of `\n`, the digits of `%22`. */
-  #shape(start: number): void {
+  #shape(start: number, at: number): void {
     const bytes = this.#bytes;
     let match = shapeAt(bytes, start, this.#to, this.#edges.more);
     const before = start > 0 ? bytes[start - 1] : 0;
@@ -149,7 +161,7 @@ export class Lookout implements Watch {
       this.#done = match.to;
       return;
     }
-    if (start === 0 || GAP[bytes[start - 1]!] === 0) return;
+    if (at < this.#done || start === 0 || GAP[bytes[start - 1]!] === 0 || !this.#mayBePem(start)) return;
     const pem = pemBodyBefore(bytes, start, this.#to, this.#clear);
     if (pem >= 0) this.#done = this.#pem(pem);
     else if (pem === NO_DASHES) this.#clear = start;

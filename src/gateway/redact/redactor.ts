@@ -1,14 +1,15 @@
-import { type ByteSet, EscapeReader, NOTE, worthUndoing } from "./escape-reader.ts";
+import { EscapeReader, NOTE, type Worth, worthUndoing } from "./escape-reader.ts";
 import { formsOf } from "./forms.ts";
 import type { Flow } from "./flow.ts";
 import { HoldBack, type ReleaseMode } from "./framing.ts";
 import { decisionDistance, type Edges, Lookout, type Lookouts, type Open, WHOLE } from "./lookout.ts";
 import { maskUrlTokens } from "./minted.ts";
-import { pairKinds, TOKEN } from "./pairs.ts";
+import { LEADS, pairKinds, TOKEN } from "./pairs.ts";
 import { pumpMasked } from "./pump.ts";
 import { Scanner } from "./scanner.ts";
 import { SHORTEST_SHAPE } from "./shapes.ts";
 import { addSpan, maskSpans } from "./spans.ts";
+import { Straddles } from "./straddles.ts";
 import { unescape } from "./unescape.ts";
 
 export { releaseMode } from "./framing.ts";
@@ -39,6 +40,8 @@ const WIDEST = 24;
 /** More than an escape is long: what a search that begins in the middle of one may read wrongly. */
 const SLACK = 64;
 const FURTHEST = 1024 * 1024;
+const NO_LEADS: readonly number[] = [];
+const LARGEST_SCRATCH = 1024 * 1024;
 
 /** What a redactor looks for beside the values it is given: nothing. */
 const VALUES_ONLY: Lookouts = { shapes: false, entropy: false, minted: false };
@@ -55,7 +58,8 @@ export class FormRedactor implements Redactor {
   readonly scanner: Scanner;
   /** The length in bytes of the longest form that a stream by distance is searched for. */
   readonly distance: number;
-  readonly #worth: ByteSet;
+  readonly #worth: Worth;
+  readonly #straddles: Straddles;
   /** How far a form can extend from an escape without another one. */
   readonly #reach: number;
   readonly #multiline: boolean;
@@ -63,16 +67,17 @@ export class FormRedactor implements Redactor {
   readonly #lookouts: Lookouts | undefined;
   /** The same for copies, in which quotes that end a string cannot be told from others. */
   readonly #innerLookouts: Lookouts | undefined;
-  readonly #kinds: Uint8Array;
+  readonly #kinds: Uint16Array;
 
   constructor(values: readonly Uint8Array[], lookouts: Lookouts = VALUES_ONLY) {
     const forms = formsOf(values);
     this.scanner = new Scanner(forms);
     this.#worth = worthUndoing(forms);
+    this.#straddles = new Straddles(forms);
     const { shapes, entropy, minted } = lookouts;
     this.#lookouts = shapes || entropy || minted ? lookouts : undefined;
     this.#innerLookouts = shapes || entropy ? { shapes, entropy, minted: false } : undefined;
-    this.#kinds = pairKinds(shapes || entropy, minted);
+    this.#kinds = pairKinds(shapes || entropy, minted, this.#worth.quotes);
     const furthest = decisionDistance(lookouts);
     this.#reach = forms.reduce((most, form) => Math.max(most, form.bytes.length), furthest) + SLACK;
     this.#multiline = values.some((value) => /[\r\n]/.test(Buffer.from(value).toString("latin1").trim()));
@@ -126,7 +131,8 @@ export class FormRedactor implements Redactor {
   /**
    * Searches the text, then copies of its escaped parts with one layer undone, and so on. Escapes close enough to
    * share a form are undone together; what is out of reach of any is not copied. Without `edges` only the values are
-   * searched for. Answers what goes on behind the end.
+   * searched for. Escapes that begin with one of the bytes `literal` and may reach into a form are left as they are;
+   * that is tried with more of them where there are such. Answers what goes on behind the end.
    */
   #search(
     bytes: Uint8Array,
@@ -134,6 +140,7 @@ export class FormRedactor implements Redactor {
     spans: number[],
     edges: Edges | undefined,
     layers: number,
+    literal: readonly number[] = NO_LEADS,
   ): Open | undefined {
     const lookouts = edges && (layers === LAYERS ? this.#lookouts : this.#innerLookouts);
     if (length < this.scanner.shortest && lookouts === undefined) return undefined;
@@ -144,6 +151,12 @@ export class FormRedactor implements Redactor {
     const reach = this.#reach;
     for (let notes = reader.cluster(2 * reach); notes; notes = reader.cluster(2 * reach)) {
       if (layers === 0) continue;
+      for (const leads of this.#straddles.leads(bytes, length, notes, literal))
+        this.#searchWithout(bytes, length, notes, spans, layers, leads);
+      if (literal.length > 0) {
+        this.#searchWithout(bytes, length, notes, spans, layers, literal);
+        continue;
+      }
       const from = Math.max(0, notes[0]! - reach);
       const to = Math.min(length, notes.at(1 - NOTE)! + reach);
       const inner = this.#innerLookouts &&
@@ -153,13 +166,29 @@ export class FormRedactor implements Redactor {
           open: undefined,
         };
       const escapes = inner && withoutWraps(notes);
+      const left = reader.shortLineEnd < from && areWraps(bytes, notes) ? 0 : layers - 1;
       if (escapes !== undefined && escapes !== notes)
-        this.#searchCopy(bytes, from, to, notes, spans, undefined, layers - 1);
+        this.#searchCopy(bytes, from, to, notes, spans, undefined, left);
       if (escapes?.length === 0) continue;
-      const open = this.#searchCopy(bytes, from, to, escapes ?? notes, spans, inner, layers - 1);
+      const open = this.#searchCopy(bytes, from, to, escapes ?? notes, spans, inner, left);
       if (open !== undefined) lookout?.resume(open, to);
     }
     return lookout?.open;
+  }
+
+  #searchWithout(
+    bytes: Uint8Array,
+    length: number,
+    notes: readonly number[],
+    spans: number[],
+    layers: number,
+    literal: readonly number[],
+  ): void {
+    const kept = this.#straddles.without(bytes, length, notes, literal);
+    if (kept.length === 0) return;
+    const from = Math.max(0, kept[0]! - this.#reach);
+    const to = Math.min(length, kept.at(1 - NOTE)! + this.#reach);
+    this.#searchCopy(bytes, from, to, kept, spans, undefined, layers - 1, literal);
   }
 
   #searchCopy(
@@ -170,14 +199,34 @@ export class FormRedactor implements Redactor {
     spans: number[],
     edges: Edges | undefined,
     layers: number,
+    literal: readonly number[] = NO_LEADS,
   ): Open | undefined {
-    const copy = unescape(bytes, from, to, notes);
+    const copy = unescape(bytes, from, to, notes, scratchOf(layers, to - from));
     const found: number[] = [];
-    const open = this.#search(copy.bytes, copy.bytes.length, found, edges, layers);
+    const open = this.#search(copy.bytes, copy.bytes.length, found, edges, layers, literal);
     for (let i = 0; i < found.length; i += 2)
       addSpan(spans, copy.startOf(found[i]!), copy.endOf(found[i + 1]! - 1));
     return open;
   }
+}
+
+/** A copy is done with when the next of its layer is made, and a search never waits: one each is enough. */
+const scratch = Array.from({ length: LAYERS }, () => new Uint8Array(0));
+
+function scratchOf(layer: number, length: number): Uint8Array<ArrayBuffer> {
+  if (length > LARGEST_SCRATCH) return new Uint8Array(length);
+  if (scratch[layer]!.length < length) scratch[layer] = new Uint8Array(Math.min(LARGEST_SCRATCH, 2 * length));
+  return scratch[layer]!;
+}
+
+/**
+ * Whether all that is undone are wraps, and no escape can come of it: a wrap stands behind more base64 than any escape
+ * is long. Only what follows one directly, or ends a short line behind it, could be another.
+ */
+function areWraps(bytes: Uint8Array, notes: readonly number[]): boolean {
+  for (let i = 0; i < notes.length; i += NOTE)
+    if (notes[i + 2] !== 0 || LEADS[bytes[notes[i + 1]!]!] === 1) return false;
+  return true;
 }
 
 /**
@@ -185,9 +234,11 @@ export class FormRedactor implements Redactor {
  * credential of a known shape would go on into the next line, whatever stands there.
  */
 function withoutWraps(notes: readonly number[]): readonly number[] {
-  let hasWraps = false;
-  for (let i = 0; i < notes.length; i += NOTE) if (notes[i + 2] === 0) hasWraps = true;
-  return hasWraps ? notes.filter((_, i) => notes[i - (i % NOTE) + 2] !== 0) : notes;
+  let wraps = 0;
+  for (let i = 0; i < notes.length; i += NOTE) if (notes[i + 2] === 0) wraps++;
+  if (wraps === 0) return notes;
+  if (NOTE * wraps === notes.length) return [];
+  return notes.filter((_, i) => notes[i - (i % NOTE) + 2] !== 0);
 }
 
 /** Whether a text holds as many token characters in a row as the shortest credential has. Looks at few of them. */

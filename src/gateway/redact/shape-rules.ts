@@ -33,7 +33,12 @@ export interface ShapeRule {
 }
 
 export const SHAPE_RULES: readonly ShapeRule[] = [
-  { id: "valetkey", prefixes: ["vkt_", "vka_", "vkm_", "vkb_"], body: "base64url", min: 16 },
+  {
+    id: "valetkey",
+    prefixes: ["vkt_", "vka_", "vkm_", "vkb_", "vko_", "vks_", "vke_"],
+    body: "base64url",
+    min: 16,
+  },
   {
     id: "stripe",
     prefixes: ["sk_live_", "sk_test_", "sk_prod_", "rk_live_", "rk_test_", "rk_prod_"],

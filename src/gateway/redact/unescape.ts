@@ -1,7 +1,7 @@
 import { escapeIsByte, escapeValue, type PackedEscape } from "./escapes.ts";
 import { leadingByte, NOTE } from "./escape-reader.ts";
 
-/** Copying a run by a loop is cheaper than a call up to about this length. */
+/** Moving a run by a loop is cheaper than a call up to about this length. */
 const SHORT_RUN = 48;
 
 /**
@@ -55,31 +55,41 @@ export class Unescaped {
   }
 }
 
-/** `source[from, to)` with the escapes undone that an `EscapeReader` noted there. Never longer than its source. */
-export function unescape(source: Uint8Array, from: number, to: number, notes: readonly number[]): Unescaped {
-  const out = new Uint8Array(to - from);
+/**
+ * `source[from, to)` with the escapes undone that an `EscapeReader` noted there. Never longer than its source. The copy
+ * is written to `out` where that is given, which is as long as the source at least.
+ */
+export function unescape(
+  source: Uint8Array,
+  from: number,
+  to: number,
+  notes: readonly number[],
+  out = new Uint8Array(to - from),
+): Unescaped {
   const places = new Uint32Array((2 * notes.length) / NOTE);
+  out.set(source.subarray(from, to));
   let place = 0;
   let length = 0;
-  let run = from;
+  let run = 0;
   for (let i = 0; i < notes.length; i += NOTE) {
-    length = copyRun(source, run, notes[i]!, out, length);
-    run = notes[i + 1]!;
+    length = moveRun(out, run, notes[i]! - from, length);
+    run = notes[i + 1]! - from;
     places[place++] = length;
     if (notes[i + 2] !== 0) length = put(notes[i + 2]!, out, length);
     places[place++] = length;
   }
-  length = copyRun(source, run, to, out, length);
+  length = moveRun(out, run, to - from, length);
   return new Unescaped(out.subarray(0, length), from, notes, places);
 }
 
-function copyRun(source: Uint8Array, from: number, to: number, out: Uint8Array, at: number): number {
+/** Moves `bytes[from, to)` down to `at`; answers where it ends there. */
+function moveRun(bytes: Uint8Array, from: number, to: number, at: number): number {
   if (to - from > SHORT_RUN) {
-    out.set(source.subarray(from, to), at);
+    if (at !== from) bytes.copyWithin(at, from, to);
     return at + to - from;
   }
   let length = at;
-  for (let i = from; i < to; i++) out[length++] = source[i]!;
+  for (let i = from; i < to; i++) bytes[length++] = bytes[i]!;
   return length;
 }
 

@@ -19,7 +19,8 @@ const globSchema = valueSchema
   .refine((glob) => glob.split("*").length <= MAX_STARS + 1, `must have at most ${MAX_STARS} of "*"`)
   .refine((glob) => /[^*]/.test(glob), "matches everything: name what must be there");
 
-const matchSchema = z.union(
+/** What a claim has to be, as a rule says it (claim.ts). */
+export const claimMatchSchema = z.union(
   [
     exactSchema,
     z.array(exactSchema).min(1).max(50),
@@ -107,9 +108,9 @@ export const trustRuleSchema = z
     /** Left out: RS256, PS256, ES256, ES384, EdDSA. */
     algorithms: z.array(z.enum(ALGORITHMS)).min(1).optional(),
     audience: valueSchema,
-    subject: matchSchema.optional(),
+    subject: claimMatchSchema.optional(),
     claims: z
-      .record(claimNameSchema, matchSchema)
+      .record(claimNameSchema, claimMatchSchema)
       .default({})
       .refine((claims) => Object.keys(claims).length <= 20, "must be at most 20 claims"),
     /** Narrows the agent's own `allowed_scopes` for tokens got by this rule. */

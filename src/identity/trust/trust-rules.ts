@@ -122,7 +122,10 @@ export class TrustRules {
     } catch (cause) {
       if (!(cause instanceof Problem)) throw cause;
       const message = `leads where this gateway fetches nothing from: ${cause.message}`;
-      throw new Problem("VALIDATION_ERROR", `\`${path}\`: ${message}`, { errors: [{ path, message }], cause });
+      throw new Problem("VALIDATION_ERROR", `\`${path}\`: ${message}`, {
+        errors: [{ path, message }],
+        cause,
+      });
     }
   }
 

@@ -18,13 +18,13 @@ export interface TrustingAgent {
 }
 
 /** What the ledger tells of why a workload was let in. */
-export interface Evidence {
+export type Evidence = {
   readonly trust_rule: string;
   readonly issuer: string;
   readonly subject: string;
   /** Those that the rule asks for. */
   readonly claims: Readonly<Record<string, string>>;
-}
+};
 
 export type Workload =
   | {
@@ -64,7 +64,12 @@ export class Workloads {
     if (recognition.kind !== "recognised" || agent === null) {
       const claimedIssuer = peekToken(token)?.issuer.slice(0, MAX_VALUE) ?? null;
       const isAway = recognition.kind === "unavailable";
-      return { kind: isAway ? "unavailable" : "refused", agent, reason: reasonOf(recognition), claimedIssuer };
+      return {
+        kind: isAway ? "unavailable" : "refused",
+        agent,
+        reason: reasonOf(recognition),
+        claimedIssuer,
+      };
     }
     const { rule, claims } = recognition;
     return { kind: "recognised", agent, rule, evidence: evidenceOf(rule, claims), expiresAt: claims.exp };

@@ -37,7 +37,7 @@ export function checkFind(authorization: string, other: string, path: string, qu
   assert.ok([...texts, read.target.path, read.target.query].some((text) => text.includes(token)));
   if (place.in !== "header")
     assert.equal(
-      valueOf(() => (checkPlace(place, ROUTE.tokenIn), true)),
+      valueOf(() => (checkPlace(presented, ROUTE.tokenIn), true)),
       undefined,
     );
   const sent = valueOf(() => withoutToken(read.addressed, read.target, presented));

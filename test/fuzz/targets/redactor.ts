@@ -2,8 +2,17 @@ import assert from "node:assert/strict";
 import { createRedactor, type Redactor } from "../../../src/gateway/redact/redactor.ts";
 
 const STAR = 0x2a;
-/** One of letters and digits, one of what encodings treat specially, one that holds the rest of an escape. */
-export const SECRETS = ["sk-proj-AbCdEf0123456789", "s3cr/t+K=y&<9>", "ycd/Aefg41+0=x"];
+/**
+ * One of letters and digits, one of what encodings treat specially, one that holds the rest of an escape; one that begins
+ * with it, and one that ends as an escape begins.
+ */
+export const SECRETS = [
+  "sk-proj-AbCdEf0123456789",
+  "s3cr/t+K=y&<9>",
+  "ycd/Aefg41+0=x",
+  "41cd/Aefg+01&x",
+  "cd/Aefg+01=x&am",
+];
 const redactors = SECRETS.map((secret) => createRedactor([Buffer.from(secret)]));
 
 type Decoder = (text: string) => string;

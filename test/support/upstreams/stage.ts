@@ -104,7 +104,7 @@ export async function setStage(options: {
 }
 
 /** Agent tokens, agent keys, members' and bootstrap credentials, as they are and as a Basic user. */
-const OURS = /vk[tamb]_[\w-]{8}|dmt[0hti]X[\w+/]{8}/;
+const OURS = /vk[tambeso]_[\w-]{8}|dmt[0hti]X[\w+/]{8}/;
 
 function expectInPlace({ rawHeaders, url, body }: Recorded, credential: string, place: Place): void {
   const headers = rawHeaders.flatMap((name, index) =>

@@ -18,7 +18,7 @@ function matches(template: string, path: string): boolean {
   const spans = template.includes("{+");
   const pattern = template
     .replaceAll(/[.]/g, String.raw`\.`)
-    .replaceAll(/\{\+[a-z_]+\}/g, ".+")
+    .replaceAll(/\{\+[a-z_]+\}/g, "[^]+")
     .replaceAll(/\{[a-z_]+\}/g, "[^/]+");
   let given = path.split("?")[0] ?? "";
   if (spans) {

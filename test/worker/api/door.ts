@@ -18,7 +18,7 @@ const made = new Set<TenantId>();
 
 export const ROLES = ["admin", "editor", "viewer", "auditor"] as const;
 
-/** A tenant with one member of each role, and their credentials. */
+/** A tenant with one member of each role, and their credentials: for scripts, as every `vkm_…` is. */
 export async function newTenant(): Promise<{ readonly tenantId: TenantId } & Readonly<Record<Role, string>>> {
   const tenantId = newId("tenant");
   made.add(tenantId);
@@ -32,7 +32,7 @@ export async function newTenant(): Promise<{ readonly tenantId: TenantId } & Rea
       tenantId,
       name: role,
       role,
-      script: false,
+      script: true,
       digest: credentialDigest(pepper, credential),
       createdAt: Date.now(),
     });
@@ -51,6 +51,7 @@ export interface Sent {
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
+  readonly text: string;
   /** The parsed body, `{}` where it is empty or no JSON. */
   // oxlint-disable-next-line typescript/no-explicit-any -- what comes over the wire has no type; tests say what it is.
   readonly body: any;
@@ -70,11 +71,12 @@ export async function send(method: string, path: string, sent: Sent = {}): Promi
   });
   const text = await response.text();
   checkContract(method, path, { status: response.status, headers: response.headers, text });
-  return { status: response.status, headers: response.headers, body: parsed(response.headers, text) };
+  return { status: response.status, headers: response.headers, text, body: parsed(response.headers, text) };
 }
 
 function parsed(headers: Headers, text: string): unknown {
-  return text !== "" && headers.get("content-type")?.includes("json") ? JSON.parse(text) : {};
+  const isJson = /^application\/(?:problem\+)?json/.test(headers.get("content-type") ?? "");
+  return text !== "" && isJson ? JSON.parse(text) : {};
 }
 
 function isRaw(body: unknown): body is string | ReadableStream {

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { ENDPOINTS } from "../../../src/api/endpoints.ts";
 import type { Role } from "../../../src/identity/caller.ts";
-import { countRows, newTenant, outboxEmpty, ROLES, send } from "./door.ts";
+import { type SignedIn, signedIn } from "../support/signed-in.ts";
+import { countRows, newTenant, outboxEmpty, ROLES, send, type Sent } from "./door.ts";
 
 const CALLERS = ["nobody", ...ROLES, "agent", "token"] as const;
 type WhoCalls = (typeof CALLERS)[number];
@@ -21,17 +22,47 @@ const DECIDED: Readonly<Record<string, readonly WhoCalls[]>> = {
   getReferencePage: everybody,
   getReferenceScript: everybody,
   getHealth: everybody,
+  getSecurityTxt: everybody,
   getMe: anyone,
 
   bootstrap: [],
+  createTenant: [],
+  bootstrapTenant: [],
   getTenant: ["admin"],
   updateTenant: ["admin"],
   freeze: writers,
 
+  createMember: ["admin"],
+  listMembers: ["admin"],
+  getMember: ["admin"],
+  updateMember: ["admin"],
+  deleteMember: ["admin"],
+  rotateMemberCredential: ["admin"],
+  createIdentityProvider: ["admin"],
+  listIdentityProviders: ["admin"],
+  getIdentityProvider: ["admin"],
+  updateIdentityProvider: ["admin"],
+  deleteIdentityProvider: ["admin"],
+  beginSignIn: everybody,
+  finishSignIn: everybody,
   listSessions: members,
   endSessions: members,
   endSession: members,
   signOut: members,
+
+  getSignInPage: everybody,
+  getEnrolmentPage: everybody,
+  getSignInScript: everybody,
+  getSignInStyle: everybody,
+  passkeySignInOptions: everybody,
+  passkeySignIn: everybody,
+  passkeyRegistrationOptions: members,
+  registerPasskey: members,
+  listPasskeys: members,
+  deletePasskey: members,
+  createEnrolment: ["admin"],
+  enrolmentOptions: everybody,
+  enrol: everybody,
 
   createAgent: ["admin"],
   listAgents: members,
@@ -41,22 +72,47 @@ const DECIDED: Readonly<Record<string, readonly WhoCalls[]>> = {
   createAgentKey: ["admin"],
   deleteAgentKey: ["admin"],
 
+  listTrustRules: members,
+  createTrustRule: ["admin"],
+  deleteTrustRule: ["admin"],
+
+  exchangeToken: everybody,
+  revokeOwnToken: [...writers, "agent", "token"],
+  getAuthorizationServer: everybody,
+  getProtectedResource: everybody,
+
   issueToken: ["agent"],
+  issueChildToken: ["token"],
   listTokens: [...readers, "agent"],
   revokeTokens: writers,
   getToken: [...readers, "agent"],
   revokeToken: [...writers, "agent"],
+  explainCall: [...readers, "agent", "token"],
   introspectToken: [...readers, "agent"],
 
   listSecrets: [...readers, "token"],
+  exportSecrets: readers,
   importSecrets: [...writers, "token"],
   readSecret: [...readers, "token"],
   putSecret: [...writers, "token"],
+  updateSecret: [...writers, "token"],
   deleteSecret: [...writers, "token"],
+  restoreSecret: writers,
+  purgeSecret: ["admin"],
   listSecretVersions: writers,
   rotateSecret: writers,
   rollBackSecret: writers,
+  rotateClass: ["admin"],
   listNamespaces: [...readers, "token"],
+
+  createRevealGrant: writers,
+  listRevealGrants: ["admin", "editor", "auditor"],
+  approveRevealGrant: ["admin"],
+  endRevealGrant: writers,
+  revealSecret: writers,
+  getNamespace: readers,
+  putNamespace: ["admin"],
+  resetNamespace: ["admin"],
 
   createConnection: writers,
   listConnections: readers,
@@ -66,18 +122,68 @@ const DECIDED: Readonly<Record<string, readonly WhoCalls[]>> = {
   listProviders: anyone,
   getProvider: anyone,
 
+  listApprovals: writers,
+  getOwnApproval: ["agent"],
+
   queryAudit: ["auditor", "admin"],
+  exportAudit: ["auditor", "admin"],
 };
+
+/** What changes keys, members or who is believed, or shows plaintext: a person must have shown who they are just before. */
+const STEP_UP = [
+  "createMember",
+  "updateMember",
+  "deleteMember",
+  "rotateMemberCredential",
+  "createIdentityProvider",
+  "updateIdentityProvider",
+  "deleteIdentityProvider",
+  "passkeyRegistrationOptions",
+  "registerPasskey",
+  "deletePasskey",
+  "createEnrolment",
+  "createAgent",
+  "createAgentKey",
+  "deleteAgentKey",
+  "createTrustRule",
+  "deleteTrustRule",
+  "purgeSecret",
+  "rotateClass",
+  "createRevealGrant",
+  "approveRevealGrant",
+  "revealSecret",
+];
+
+/** Nobody's of a tenant: whatever a tenant's credential is, here it is none. */
+const DEPLOYMENTS_OWN = ["bootstrap", "createTenant", "bootstrapTenant"];
 
 let tenant: Awaited<ReturnType<typeof newTenant>>;
 const credentials: Partial<Record<WhoCalls, string>> = {};
+const people = new Map<WhoCalls, SignedIn>();
+/** People whose sign-in is 6 minutes old. */
+const stale = new Map<WhoCalls, SignedIn>();
 beforeAll(async () => {
   tenant = await newTenant();
   const agent = await newAgent({ allowed_scopes: ["namespaces:read"] });
   const body = { scopes: ["namespaces:read"], ttl: "10m" };
   const issued = await send("POST", "/v1/tokens", { credential: agent.api_key, body });
   Object.assign(credentials, tenant, { agent: agent.api_key, token: issued.body.token });
+  for (const role of ROLES) {
+    people.set(role, await signedIn(tenant.tenantId, role));
+    stale.set(role, await signedIn(tenant.tenantId, role, { authenticatedAt: Date.now() - 6 * 60_000 }));
+  }
 });
+
+/** What a caller shows: a role is a credential for scripts', or a session's where people alone are let in. */
+function shown(who: WhoCalls, isPerson: boolean): Pick<Sent, "credential" | "headers"> {
+  const person = people.get(who);
+  if (isPerson && person !== undefined) return { headers: person.headers };
+  const credential = credentials[who];
+  return credential === undefined ? {} : { credential };
+}
+
+const forPeople = ({ access }: (typeof ENDPOINTS)[number]) =>
+  typeof access === "object" && access.person === true;
 
 async function newAgent(over: object = {}) {
   return (await send("POST", "/v1/agents", { credential: tenant.admin, body: { name: "a", ...over } })).body;
@@ -90,22 +196,19 @@ describe("attack 87: every caller on every endpoint", () => {
   });
 
   // With input that no endpoint takes: whoever comes through the door gets no further, and nothing is written.
-  test.each(ENDPOINTS)("attack 87: $method $path", async ({ method, path, operationId, body }) => {
+  test.each(ENDPOINTS)("attack 87: $method $path", async (endpoint) => {
+    const { method, operationId } = endpoint;
     const decided = DECIDED[operationId] ?? [];
-    const target = path.replaceAll(/\{\+?[a-z_]+\}/g, "-");
+    const { target, body } = nonsense(endpoint);
     await outboxEmpty();
     const before = await countRows();
     for (const who of CALLERS) {
-      const credential = credentials[who];
-      const answer = await send(method, target, {
-        ...(credential === undefined ? {} : { credential }),
-        ...(body === undefined ? {} : { body: "{" }),
-      });
-      const got = [answer.status, answer.body.error?.code];
+      const answer = await send(method, target, { ...shown(who, forPeople(endpoint)), ...body });
+      const got = [answer.status, answer.body.code ?? answer.body.error?.code];
       if (decided.includes(who)) {
         expect(got, who).not.toContain("ROLE_DENIED");
         expect(got, who).not.toContain("UNAUTHORIZED");
-      } else if (who === "nobody" || operationId === "bootstrap") {
+      } else if (who === "nobody" || DEPLOYMENTS_OWN.includes(operationId)) {
         expect(got, who).toEqual([401, "UNAUTHORIZED"]);
       } else {
         expect(got, who).toEqual([403, "ROLE_DENIED"]);
@@ -113,7 +216,47 @@ describe("attack 87: every caller on every endpoint", () => {
     }
     expect(await countRows()).toEqual(before);
   });
+
+  test.each(ENDPOINTS.filter(forPeople))(
+    "attack 87: $method $path takes people, and no credential for scripts of any role",
+    async (endpoint) => {
+      const { target, body } = nonsense(endpoint);
+      for (const role of ROLES) {
+        const answer = await send(endpoint.method, target, { credential: tenant[role], ...body });
+        expect([answer.status, answer.body.error.code], role).toEqual([403, "ROLE_DENIED"]);
+      }
+    },
+  );
+
+  test("attack 87: what takes a fresh sign-in is decided", () => {
+    const declared = ENDPOINTS.filter(({ stepUp }) => stepUp).map(({ operationId }) => operationId);
+    expect(declared.toSorted()).toEqual(STEP_UP.toSorted());
+  });
+
+  test.each(ENDPOINTS.filter(({ stepUp }) => stepUp))(
+    "attack 87: $method $path takes a person's sign-in of the last 5 minutes, not an older one",
+    async (endpoint) => {
+      const { target, body } = nonsense(endpoint);
+      for (const role of ROLES.filter((one) => DECIDED[endpoint.operationId]?.includes(one))) {
+        for (const [person, isRefused] of [
+          [stale.get(role), true],
+          [people.get(role), false],
+        ] as const) {
+          const answer = await send(endpoint.method, target, { headers: person?.headers ?? {}, ...body });
+          const code = answer.body.error?.code;
+          if (isRefused) expect([answer.status, code], role).toEqual([403, "STEP_UP_REQUIRED"]);
+          else expect(["STEP_UP_REQUIRED", "ROLE_DENIED", "UNAUTHORIZED"], role).not.toContain(code);
+        }
+      }
+    },
+  );
 });
+
+/** Input that no endpoint takes. */
+function nonsense({ path, body }: (typeof ENDPOINTS)[number]) {
+  const target = `${path.replaceAll(/\{\+?[a-z_]+\}/g, "-")}?nonsense=1`;
+  return { target, body: body === undefined ? {} : { body: "{" } };
+}
 
 /** What members manage, with input that is good: who may, can. */
 const GOOD: [method: string, path: string, operationId: string, body?: object][] = [

@@ -23,16 +23,25 @@ function found(pattern: RegExp): readonly string[] {
 
 test("attack 73: who looks across tenants is on this list, with the reason, and nobody else does", () => {
   expect(found(/\bacrossTenants\(\s*("[^"]*"|[^)]*)/g)).toEqual([
+    'src/approvals/expiry.ts: "requests for approval that nobody answered"',
     'src/identity/agents.ts: "whose key it is, by its digest"',
+    'src/identity/enrolment.ts: "whom a code enrols, by its digest"',
+    'src/identity/idempotency/keys.ts: "answers kept for repeats, a day old"',
     'src/identity/identity-providers.ts: "whose identity provider a token comes from, by its issuer and audience"',
     'src/identity/members.ts: "whether this deployment has its first tenant"',
     'src/identity/members.ts: "whose credential it is, by its digest"',
     'src/identity/sessions.ts: "whose session it is, by its digest"',
+    'src/identity/sweep-people.ts: "sessions and sign-ins that are over"',
     'src/identity/tenant-changes.ts: "changes that landed long ago"',
     'src/identity/tenant-creation.ts: "whose first admin it makes, by its digest"',
+    'src/identity/trust/workloads.ts: "whose agent it is, by its id"',
     'src/sweep.ts: "events that wait in the outbox"',
     'src/tokens/expiry.ts: "tokens that have expired"',
     'src/tokens/revoked.ts: "tokens that were revoked"',
+    'src/vault/reveal-ends.ts: "grants to read plaintext that are over"',
+    'src/vault/sweep-secrets.ts: "deleted secrets that cannot be restored any more"',
+    'src/vault/sweep-secrets.ts: "secrets that have expired"',
+    'src/vault/sweep-secrets.ts: "versions that their tenants keep no longer"',
   ]);
 });
 

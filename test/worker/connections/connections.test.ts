@@ -193,7 +193,7 @@ describe("the secrets of a connection", () => {
     await other.secret(KEY, { allowedHosts: ["api.example.org"] });
     await expectRefused(room.tenantId, () => room.create(own(KEY)), "SECRET_NOT_FOUND", /PUT/);
     await room.secret(KEY, { allowedHosts: ["api.example.org"] });
-    await room.vault.changes.delete(room.editor, KEY);
+    await room.vault.removal.delete(room.editor, KEY);
     await expectRefused(room.tenantId, () => room.create(own(KEY)), "SECRET_NOT_FOUND");
   });
 
@@ -259,7 +259,7 @@ describe("a change", () => {
   });
 
   test("of what does not lead anywhere works while the secret is gone", async () => {
-    await room.vault.changes.delete(room.editor, KEY);
+    await room.vault.removal.delete(room.editor, KEY);
     await room.update("up", { default: "deny", allow: [] });
     await expectRefused(room.tenantId, () => room.update("up", { secret: KEY }), "SECRET_NOT_FOUND");
   });

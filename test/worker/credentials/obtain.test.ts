@@ -4,12 +4,14 @@ import { isAllowedHost, parseDestination } from "../../../src/connections/destin
 import { checkUse } from "../../../src/credentials/obtain.ts";
 import type { SealedSecret } from "../../../src/vault/vault.ts";
 
-const sealed = (allowedHosts: readonly string[]) =>
-  ({ allowedHosts, redactable: true }) as unknown as SealedSecret;
+const NOW = Date.UTC(2026, 0, 1);
+
+const sealed = (allowedHosts: readonly string[], expiresAt: number | null = null) =>
+  ({ allowedHosts, redactable: true, expiresAt }) as unknown as SealedSecret;
 
 function refusal(secret: SealedSecret, baseUrl: string): string {
   try {
-    checkUse(secret, parseDestination(baseUrl, { privateAllowed: true, ownHosts: [] }));
+    checkUse(secret, parseDestination(baseUrl, { privateAllowed: true, ownHosts: [] }), NOW);
   } catch (error) {
     if (error instanceof Problem) return error.message;
   }
@@ -31,4 +33,10 @@ describe("a secret that may not be sent to a host", () => {
     );
     expect(refusal(sealed([named]), baseUrl)).toBe("no refusal");
   });
+});
+
+it("a secret is used for nothing from the moment it expires", () => {
+  const host = "api.example.com";
+  expect(refusal(sealed([host], NOW + 1), `https://${host}`)).toBe("no refusal");
+  expect(refusal(sealed([host], NOW), `https://${host}`)).toBe("The secret has expired.");
 });

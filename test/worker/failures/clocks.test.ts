@@ -49,7 +49,8 @@ async function openScene(wanted: Record<string, unknown> = {}) {
       const read = hostsOf(bindings).read(url);
       if (read === null) throw new Error("not a call");
       const keys = embeddedKeyProvider(real.ROOT_KEYS ?? "");
-      const vault = new Vault({ db, keys, changes: tenant.services.changes, clock, waitUntil });
+      const { changes } = tenant.services;
+      const vault = new Vault({ db, keys, changes, clock, waitUntil, onEvents: () => undefined });
       const object = (id: string) => bindings.SCOPED_TOKEN.get(real.SCOPED_TOKEN.idFromName(id));
       const request = new Request(url, { headers: { authorization: `Bearer ${token}` } });
       const client = { address: CALLER_IP, shared: false };

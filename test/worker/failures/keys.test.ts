@@ -21,12 +21,12 @@ class RemoteKeys implements KeyProvider {
   answer: (unwrap: () => Promise<CryptoKey>) => Promise<CryptoKey> = (unwrap) => unwrap();
   readonly #inner = new EmbeddedKeyProvider(real.ROOT_KEYS ?? "");
 
-  keyVersion(): Promise<string> {
-    return this.#inner.keyVersion();
+  keyVersion(tenantId: string, kek?: string | null): Promise<string> {
+    return this.#inner.keyVersion(tenantId, kek);
   }
 
-  wrap(tenantId: string, dek: Uint8Array, aad: Uint8Array): Promise<WrappedKey> {
-    return this.#inner.wrap(tenantId, dek, aad);
+  wrap(tenantId: string, dek: Uint8Array, aad: Uint8Array, kek?: string | null): Promise<WrappedKey> {
+    return this.#inner.wrap(tenantId, dek, aad, kek);
   }
 
   unwrap(tenantId: string, key: WrappedKey, aad: Uint8Array): Promise<CryptoKey> {
@@ -58,7 +58,8 @@ async function openScene() {
       if (read === null) throw new Error("not a call");
       const gateway = createGateway(bindings, read.target.host, waitUntil);
       const { changes } = tenant.services;
-      const vault = new Vault({ db: openDatabase(real), keys, changes, clock: Date.now, waitUntil });
+      const parts = { db: openDatabase(real), keys, changes, clock: Date.now, waitUntil };
+      const vault = new Vault({ ...parts, onEvents: () => undefined });
       const request = new Request(url, { headers: { authorization: `Bearer ${token}` } });
       const client = { address: CALLER_IP, shared: false };
       return answerOf(

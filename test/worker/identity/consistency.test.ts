@@ -84,7 +84,7 @@ describe("a change holds from the moment it is acknowledged as effective", () =>
       changeUnderLoad(frozen, async () => frozen.services.tenants.freeze(frozen.admin, true, "a test")),
     ]);
     const [move, disable, freeze] = results;
-    for (const { seen, changedAt, effectiveAt } of results) {
+    for (const { seen, changedAt } of results) {
       const before = seen.filter(({ startedAt }) => startedAt < changedAt - 200);
       expect(before.length).toBeGreaterThan(0);
       for (const { status } of before) expect(status).toBe(200);

@@ -1,8 +1,11 @@
 import { and, eq } from "drizzle-orm";
 import { beforeAll, describe, expect, test } from "vitest";
+import { openDatabase } from "../../../src/base/database.ts";
+import type { MemberId } from "../../../src/base/ids.ts";
 import type { Role } from "../../../src/identity/caller.ts";
+import { sweepPeople } from "../../../src/identity/sweep-people.ts";
 import { members, sessions } from "../../../src/identity/tables.ts";
-import { db, newTenant, outboxEmpty, send } from "../api/door.ts";
+import { bindings, db, newTenant, outboxEmpty, send } from "../api/door.ts";
 import { signedIn } from "../support/signed-in.ts";
 
 const HOUR_MS = 3_600_000;
@@ -18,7 +21,12 @@ const person = (role: Role = "admin") => signedIn(tenant.tenantId, role);
 describe("a session", () => {
   test("is its member with the role of now", async () => {
     const { headers, memberId } = await person("viewer");
-    expect((await me(headers)).body).toMatchObject({ kind: "member", id: memberId, role: "viewer", script: false });
+    expect((await me(headers)).body).toMatchObject({
+      kind: "member",
+      id: memberId,
+      role: "viewer",
+      script: false,
+    });
     await db.update(members).set({ role: "auditor" }).where(eq(members.id, memberId));
     expect((await me(headers)).body).toMatchObject({ role: "auditor" });
   });
@@ -50,7 +58,10 @@ describe("a session", () => {
     expect((await me(idle.headers)).status).toBe(200);
     // That it was used is written down in the background.
     await expect
-      .poll(async () => (await db.select().from(sessions).where(eq(sessions.memberId, idle.memberId)))[0]?.lastSeenAt)
+      .poll(
+        async () =>
+          (await db.select().from(sessions).where(eq(sessions.memberId, idle.memberId)))[0]?.lastSeenAt,
+      )
       .toBeGreaterThan(Date.now() - 60_000);
     await idle.age(12 * HOUR_MS + 1);
     expect((await me(idle.headers)).status).toBe(401);
@@ -101,13 +112,17 @@ describe("a session", () => {
 
   test("all of a member's end together, and each end is one event", async () => {
     const { headers, memberId } = await person("editor");
-    expect((await send("DELETE", `/v1/sessions?member_id=${memberId}`, { credential: tenant.admin })).status).toBe(204);
+    expect(
+      (await send("DELETE", `/v1/sessions?member_id=${memberId}`, { credential: tenant.admin })).status,
+    ).toBe(204);
     expect((await me(headers)).status).toBe(401);
     await send("DELETE", `/v1/sessions?member_id=${memberId}`, { credential: tenant.admin });
     await outboxEmpty();
     await expect
       .poll(async () => {
-        const trail = await send("GET", "/v1/audit?event_type=session.ended&limit=200", { credential: tenant.auditor });
+        const trail = await send("GET", "/v1/audit?event_type=session.ended&limit=200", {
+          credential: tenant.auditor,
+        });
         return trail.body.events.filter((event: { resource: string }) => event.resource === memberId).length;
       })
       .toBe(1);
@@ -117,10 +132,26 @@ describe("a session", () => {
     const { headers, memberId } = await person();
     const answer = await send("POST", "/auth/sign-out", { headers, body: {} });
     expect(answer.status).toBe(204);
-    expect(answer.headers.get("set-cookie")).toBe("valetkey-session=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict");
+    expect(answer.headers.get("set-cookie")).toBe(
+      "valetkey-session=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict",
+    );
     expect((await me(headers)).status).toBe(401);
-    expect(await db.select().from(sessions).where(and(eq(sessions.memberId, memberId)))).toEqual([]);
+    expect(
+      await db
+        .select()
+        .from(sessions)
+        .where(and(eq(sessions.memberId, memberId))),
+    ).toEqual([]);
   });
+});
+
+test("the sweep clears away what is over, and nothing else", async () => {
+  const [over, live] = [await person(), await person()];
+  await over.age(7 * 24 * HOUR_MS + 1);
+  await sweepPeople({ db: openDatabase(bindings), jurisdiction: null, clock: Date.now });
+  const left = async ({ memberId }: { memberId: MemberId }) =>
+    (await db.select().from(sessions).where(eq(sessions.memberId, memberId))).length;
+  expect([await left(over), await left(live)]).toEqual([0, 1]);
 });
 
 describe("attack 85: a session's cookie on a change", () => {
@@ -132,13 +163,19 @@ describe("attack 85: a session's cookie on a change", () => {
     ["our host by another scheme", { origin: "https://localhost" }],
     ["another port", { origin: "http://localhost:8080" }],
     ["a page without an origin", { origin: "null" }],
-    ["another origin and a word for it", { origin: "https://evil.example.com", "sec-fetch-site": "same-origin" }],
+    [
+      "another origin and a word for it",
+      { origin: "https://evil.example.com", "sec-fetch-site": "same-origin" },
+    ],
     ["a page of our site, not our origin", { "sec-fetch-site": "same-site" }],
     ["a page of another site", { "sec-fetch-site": "cross-site" }],
     ["no page", { "sec-fetch-site": "none" }],
   ])("attack 85: from %s is refused and changes nothing", async (_, sent) => {
     const { headers } = await person();
-    const answer = await send("POST", "/v1/agents", { headers: { cookie: headers.cookie, ...sent }, body: invite });
+    const answer = await send("POST", "/v1/agents", {
+      headers: { cookie: headers.cookie, ...sent },
+      body: invite,
+    });
     expect([answer.status, answer.body.error.code]).toEqual([403, "CSRF_REFUSED"]);
     const agents = await send("GET", "/v1/agents?limit=200", { credential: tenant.admin });
     expect(JSON.stringify(agents.body)).not.toContain(invite.name);

@@ -112,7 +112,14 @@ describe("a tenant's bootstrap credential", () => {
     });
     const admin = adminOf(tenantId, memberId);
     const { agent } = await services.agents.create(admin, {
-      ...{ name: "a", description: "", allowed_namespaces: [], allowed_scopes: [], ip_allowlist: [] },
+      ...{
+        name: "a",
+        description: "",
+        allowed_namespaces: [],
+        allowed_scopes: [],
+        ip_allowlist: [],
+        trust_tier: "standard",
+      },
     });
     expect(await services.agents.find(tenantId, agent.id)).not.toBeNull();
     expect(await services.agents.find(other.tenantId, agent.id)).toBeNull();
@@ -182,6 +189,7 @@ describe("a tenant's jurisdiction", () => {
         allowed_namespaces: [],
         allowed_scopes: ["secrets:use:*"],
         ip_allowlist: [],
+        trust_tier: "standard",
       },
     });
     const caller = {

@@ -111,7 +111,7 @@ export async function pumped(
     },
     { highWaterMark: 0 },
   );
-  const sink = new WritableStream<Uint8Array>({ write: (chunk) => void out.push(chunk) });
+  const sink = new WritableStream<Uint8Array>({ write: (chunk) => void out.push(chunk.slice()) });
   await redactor.pump(source, sink, mode, (count) => (passed += count));
   const output = new Uint8Array(Buffer.concat(out));
   return { output, afterEach };

@@ -113,12 +113,46 @@ describe("a stream is masked wherever it is cut", () => {
     let reported = 0;
     await large.pump(
       new Blob([new Uint8Array(body)]).stream() as ReadableStream<Uint8Array>,
-      new WritableStream<Uint8Array>({ write: (chunk) => void out.push(chunk) }),
+      new WritableStream<Uint8Array>({ write: (chunk) => void out.push(chunk.slice()) }),
       "distance",
       (count) => (reported += count),
     );
     expect(Buffer.concat(out).equals(large.whole(body))).toBe(true);
     expect(reported).toBe(body.length);
+  });
+});
+
+describe("how much is read at once", () => {
+  /** The sizes asked for, where each read is answered by as many bytes as `answers` says, or by as many as fit. */
+  async function asked(answers: readonly number[]): Promise<number[]> {
+    const sizes: number[] = [];
+    const source = new ReadableStream({
+      type: "bytes",
+      pull(controller) {
+        const request = controller.byobRequest!;
+        const answer = answers[sizes.length];
+        if (answer === undefined) {
+          controller.close();
+          request.respond(0);
+          return;
+        }
+        sizes.push(request.view!.byteLength);
+        request.respond(Math.min(answer, request.view!.byteLength));
+      },
+    });
+    await createRedactor([]).pump(source, new WritableStream(), "distance");
+    return sizes;
+  }
+
+  it("little while little comes, however long, and more where it is there, up to a bound", async () => {
+    const KIBIBYTE = 1024;
+    const slow = await asked(Array<number>(200).fill(100));
+    expect(Math.max(...slow)).toBeLessThanOrEqual(16 * KIBIBYTE);
+    const fast = await asked(Array<number>(50).fill(Infinity));
+    expect(fast.at(-1)).toBeGreaterThanOrEqual(128 * KIBIBYTE);
+    expect(Math.max(...fast)).toBeLessThanOrEqual(512 * KIBIBYTE);
+    const both = await asked([...Array<number>(50).fill(Infinity), ...Array<number>(200).fill(100)]);
+    expect(both.at(-1)).toBeLessThanOrEqual(64 * KIBIBYTE);
   });
 });
 

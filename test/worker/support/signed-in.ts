@@ -1,10 +1,10 @@
-import { and, eq } from "drizzle-orm";
+import { eq } from "drizzle-orm";
+import { openDatabase } from "../../../src/base/database.ts";
 import { newId, type MemberId, type TenantId } from "../../../src/base/ids.ts";
 import type { Role } from "../../../src/identity/caller.ts";
-import { Sessions } from "../../../src/identity/sessions.ts";
 import { members, sessions } from "../../../src/identity/tables.ts";
-import { openDatabase } from "../../../src/base/database.ts";
-import { bindings, pepper } from "../api/door.ts";
+import { createServices } from "../../../src/services.ts";
+import { bindings } from "../api/door.ts";
 
 export interface SignedIn {
   readonly memberId: MemberId;
@@ -29,17 +29,25 @@ export async function signedIn(
   const db = openDatabase(bindings).of(tenantId);
   const memberId = newId("member");
   await db.insert(members).values({
-    ...{ id: memberId, digest: memberId, name: role, role, script: false, createdAt: Date.now(), joinedAt: Date.now() },
+    ...{
+      id: memberId,
+      digest: memberId,
+      name: role,
+      role,
+      script: false,
+      createdAt: Date.now(),
+      joinedAt: Date.now(),
+    },
     ...{ issuer: "https://issuer.example.com", subject: memberId },
   });
-  const started = await new Sessions({
-    ...{ db: openDatabase(bindings), pepper, secure: false, clock: Date.now },
-    onEvents: () => undefined,
-    waitUntil: () => undefined,
-  }).start({
+  const background: Promise<unknown>[] = [];
+  const { sessions: own } = createServices(bindings, "localhost", (promise) => void background.push(promise));
+  const started = await own.start({
     ...{ tenantId, memberId, method, authenticatedAt },
     request: { requestId: "req_test", ip: "192.0.2.1", userAgent: "test" },
   });
+  // Its event has left the outbox: tests count rows.
+  await Promise.all(background);
   return {
     memberId,
     headers: { cookie: `valetkey-session=${started.token.reveal()}`, origin: "http://localhost" },
@@ -52,7 +60,7 @@ export async function signedIn(
           authenticatedAt: row.authenticatedAt === null ? null : row.authenticatedAt - milliseconds,
           ...{ lastSeenAt: row.lastSeenAt - milliseconds, expiresAt: row.expiresAt - milliseconds },
         })
-        .where(and(eq(sessions.id, started.id)));
+        .where(eq(sessions.id, started.id));
     },
   };
 }

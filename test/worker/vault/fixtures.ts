@@ -1,6 +1,8 @@
 import { env } from "cloudflare:workers";
 import { Hono } from "hono";
 import type { ApiEnv } from "../../../src/api/context.ts";
+import { quotasOf } from "../../../src/api/quota-settings.ts";
+import { QuotaMemory, RateLimits } from "../../../src/api/rate-limits.ts";
 import { openDatabase } from "../../../src/base/database.ts";
 import { newId, type TenantId } from "../../../src/base/ids.ts";
 import { Problem, renderProblem } from "../../../src/base/problem.ts";
@@ -19,7 +21,8 @@ import type { Services } from "../../../src/services.ts";
 import { EmbeddedKeyProvider } from "../../../src/vault/kms/embedded.ts";
 import type { KeyProvider, WrappedKey } from "../../../src/vault/kms/key-provider.ts";
 import { mount } from "../../../src/api/mount.ts";
-import { namespaceEndpoints, secretEndpoints } from "../../../src/vault/routes.ts";
+import { namespaceEndpoints } from "../../../src/vault/namespace-routes.ts";
+import { secretEndpoints } from "../../../src/vault/routes.ts";
 import { Vault } from "../../../src/vault/vault.ts";
 import { checkContract } from "../api/contract.ts";
 import { DirectChanges } from "../support/direct-changes.ts";
@@ -44,14 +47,14 @@ export class WatchedKeys implements KeyProvider {
     this.#inner = new EmbeddedKeyProvider(rootKeys);
   }
 
-  async keyVersion(tenantId: string): Promise<string> {
-    return this.#inner.keyVersion(tenantId);
+  async keyVersion(tenantId: string, kek?: string | null): Promise<string> {
+    return this.#inner.keyVersion(tenantId, kek);
   }
 
-  async wrap(tenantId: string, dek: Uint8Array, aad: Uint8Array): Promise<WrappedKey> {
+  async wrap(tenantId: string, dek: Uint8Array, aad: Uint8Array, kek?: string | null): Promise<WrappedKey> {
     if (this.failure !== null) throw this.failure;
     this.wraps++;
-    return this.#inner.wrap(tenantId, dek, aad);
+    return this.#inner.wrap(tenantId, dek, aad, kek);
   }
 
   async unwrap(tenantId: string, key: WrappedKey, aad: Uint8Array): Promise<CryptoKey> {
@@ -94,6 +97,8 @@ export function tokenOf(tenantId: TenantId, ...scopes: string[]): TokenCaller {
     allow: null,
     tool: null,
     user: null,
+    jkt: null,
+    ancestors: [],
     context: { reason: "nightly report" },
     epoch: 1,
     issuedAt: 0,
@@ -118,6 +123,7 @@ export async function openVault(
     changes,
     clock: () => time.now,
     waitUntil: () => undefined,
+    onEvents: () => undefined,
   });
   return {
     tenantId,
@@ -157,6 +163,8 @@ class LetIn implements Authentication {
     throw new Problem("ROLE_DENIED", "not an agent");
   }
 
+  async spendProof(): Promise<void> {}
+
   async memberOrToken(roles: readonly Role[], use: TokenUse): Promise<MemberCaller | TokenCaller> {
     const caller = await this.caller();
     if (caller.kind !== "token") return this.member(...roles);
@@ -168,13 +176,22 @@ class LetIn implements Authentication {
   }
 }
 
+/** This isolate's own count is enough here. */
+const rateLimits = new RateLimits({
+  quotas: quotasOf(undefined, "development"),
+  memory: new QuotaMemory(),
+  object: () => ({ take: () => Promise.reject(new Error("away")) }),
+  clock: Date.now,
+});
+
 /** The room's routes where the API mounts them, for one caller (null: no valid credential). */
 export function door(vault: Vault, caller: Caller | null) {
   const uses: TokenUse[] = [];
   const app = new Hono<ApiEnv>();
   app.use(async (c, next) => {
     c.set("requestId", request.requestId);
-    c.set("services", { vault } as unknown as Services);
+    c.set("services", { vault, rateLimits } as unknown as Services);
+    c.set("request", { ...request, sharedAddress: false });
     c.set("auth", new LetIn(caller, uses));
     await next();
   });

@@ -419,5 +419,5 @@ test("without a credential everything is a 401, whatever else is wrong with it",
 test("methods that are not there say which are", async () => {
   const { as } = await openDoor();
   const { status, headers } = await as("admin").send("POST", PATH, { value: CANARY });
-  expect([status, headers.get("allow")]).toEqual([405, "GET, PUT, DELETE"]);
+  expect([status, headers.get("allow")]).toEqual([405, "GET, PUT, PATCH, DELETE"]);
 });

@@ -50,7 +50,7 @@ test("every change lands with one event that says who did what, and never a valu
   await vault.changes.rotate(editor, PATH, new Redacted("sk_live_2"), 3600);
   await vault.changes.rollback(editor, PATH, 1);
   await vault.changes.import(editor, "production/app", [{ key: "A", value: new Redacted("sk_live_3") }], {});
-  await vault.changes.delete(editor, PATH);
+  await vault.removal.delete(editor, PATH);
   const events = changes.landed.flatMap((change) => change.events);
   expect(events.map((event) => [event.event_type, event.resource])).toEqual([
     ["secret.created", PATH],
@@ -124,7 +124,7 @@ describe("a secret that somebody else changed in between", () => {
     const opened = await openVault();
     const { vault, changes, editor } = opened;
     const old = await vault.changes.put(editor, PATH, value("sk_live_1"));
-    changes.meanwhile = () => vault.changes.delete(editor, PATH);
+    changes.meanwhile = () => vault.removal.delete(editor, PATH);
     const { secret, created } = await vault.changes.put(editor, PATH, value("sk_live_2"));
     expect([created, secret.currentVersion, secret.id === old.secret.id]).toEqual([true, 2, false]);
     expect(await current(opened)).toBe("sk_live_2");
@@ -133,7 +133,7 @@ describe("a secret that somebody else changed in between", () => {
   test("a rotation that meets a deletion is a 404", async () => {
     const { vault, changes, editor } = await openVault();
     await vault.changes.put(editor, PATH, value("sk_live_1"));
-    changes.meanwhile = () => vault.changes.delete(editor, PATH);
+    changes.meanwhile = () => vault.removal.delete(editor, PATH);
     const rotated = vault.changes.rotate(editor, PATH, new Redacted("sk_live_2"), 0);
     expect(await code(rotated)).toBe("SECRET_NOT_FOUND");
   });
@@ -169,7 +169,7 @@ describe("rotation", () => {
     const opened = await openVault();
     const { vault, changes, editor } = opened;
     await vault.changes.put(editor, PATH, value("the-old-value"));
-    expect(changes.landed[0]?.watermarks).toBeUndefined();
+    expect(changes.landed[0]?.watermarks ?? []).toEqual([]);
     const { secret } = await vault.changes.rotate(editor, PATH, new Redacted("the-new-value"), 86_400);
     expect(secret.currentVersion).toBe(2);
     expect(changes.landed[1]?.watermarks).toEqual([{ kind: "plaintext", key: PATH }]);
@@ -212,7 +212,7 @@ describe("rollback", () => {
       accessTier: "critical",
       allowedHosts: [],
     });
-    await vault.changes.delete(editor, PATH);
+    await vault.removal.delete(editor, PATH);
     const { secret } = await vault.changes.put(editor, PATH, {
       ...value("bait"),
       allowedHosts: ["evil.example.com"],
@@ -269,12 +269,12 @@ describe("deletion", () => {
   test("takes a secret out of every list at once and keeps its rows", async () => {
     const { vault, tenantId, editor } = await openVault();
     const { secret } = await vault.changes.put(editor, PATH, value("sk_live_1"));
-    await vault.changes.delete(editor, PATH);
+    await vault.removal.delete(editor, PATH);
     expect(await vault.index.find(tenantId, PATH)).toBeNull();
     expect((await vault.index.list(tenantId, null, { limit: 50 })).items).toEqual([]);
     expect(await vault.index.namespaces(tenantId, () => true)).toEqual([]);
     expect(await code(vault.index.versions(tenantId, PATH, { limit: 50 }))).toBe("SECRET_NOT_FOUND");
-    expect(await code(vault.changes.delete(editor, PATH))).toBe("SECRET_NOT_FOUND");
+    expect(await code(vault.removal.delete(editor, PATH))).toBe("SECRET_NOT_FOUND");
     expect(await db.select().from(secretVersions).where(eq(secretVersions.secretId, secret.id))).toHaveLength(
       1,
     );
@@ -285,7 +285,7 @@ describe("deletion", () => {
     for (let round = 1; round <= 3; round++) {
       const { secret, created } = await vault.changes.put(editor, PATH, value(`value-${round}`));
       expect([secret.currentVersion, created]).toEqual([round, true]);
-      await vault.changes.delete(editor, PATH);
+      await vault.removal.delete(editor, PATH);
     }
   });
 });
@@ -380,7 +380,7 @@ test("invariant 5: equal paths of two tenants are two secrets; changing one leav
   await mine.vault.changes.put(mine.editor, PATH, value("mine-is-mine"));
   await theirs.vault.changes.put(theirs.editor, PATH, value("theirs-is-theirs"));
   await theirs.vault.changes.rotate(theirs.editor, PATH, new Redacted("theirs-rotated"), 0);
-  await theirs.vault.changes.delete(theirs.editor, PATH);
+  await theirs.vault.removal.delete(theirs.editor, PATH);
   expect(await current(mine)).toBe("mine-is-mine");
   expect(await code(theirs.vault.changes.rollback(theirs.editor, PATH, 1))).toBe("SECRET_NOT_FOUND");
   expect((await mine.vault.index.list(mine.tenantId, null, { limit: 50 })).items).toHaveLength(1);

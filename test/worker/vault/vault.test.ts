@@ -90,7 +90,7 @@ test("a deleted secret is gone for every call decided from then on", async () =>
   const { vault, tenantId, editor } = await openVault();
   const { epoch } = await vault.changes.put(editor, PATH, { value: new Redacted("sk_live_51Canary") });
   await vault.reveal(tenantId, await at(vault, tenantId, epoch));
-  const gone = await vault.changes.delete(editor, PATH);
+  const gone = await vault.removal.delete(editor, PATH);
   expect((await vault.sealed(tenantId, PATH, gone.epoch)).value).toBeNull();
 });
 

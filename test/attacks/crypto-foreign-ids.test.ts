@@ -66,7 +66,10 @@ const absent = (id: string) => id.replace(/[0-9a-f]{24}$/, "0123456789abcdef0123
 /** What an answer says, without what differs between any two and without the name that was asked for. */
 function said({ status, headers, body }: ApiAnswer, name: string): unknown {
   const { request_id: _id, instance: _instance, ...rest } = body;
-  const own = [...headers].filter(([field]) => !/^(x-request-id|date)$/i.test(field));
+  // How much is left of a limit goes down with every question, whatever it asks for.
+  const own = [...headers]
+    .filter(([field]) => !/^(x-request-id|date)$/i.test(field))
+    .map(([field, value]) => [field, field === "ratelimit" ? value.replace(/;r=\d+;t=\d+/g, "") : value]);
   return JSON.parse(JSON.stringify([status, own, rest]).replaceAll(name, "(name)"));
 }
 

@@ -1,5 +1,7 @@
+import { randomBytes } from "node:crypto";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { reply } from "../support/hostile-upstream.ts";
 import type { RawResponse } from "../support/raw.ts";
@@ -35,6 +37,8 @@ beforeAll(async () => {
       limits: { max_json_depth: 5, body_idle_seconds: 1, body_seconds: 2 },
     },
     references: { references: ["body"], limits: { max_json_depth: 5 } },
+    expanding: { limits: { max_expansion: 2_000 } },
+    packed: { limits: { max_expansion: 2 } },
     five: { limits: { concurrent_calls: 5 } },
     one: { limits: { concurrent_calls: 1 } },
   }));
@@ -52,6 +56,7 @@ const lines = (count: number, bytes = 1) =>
 /** Lines of an answer. */
 const fields = (count: number, bytes = 1) =>
   Array.from({ length: count }, (_field, index) => [`X-${index}`, "a".repeat(bytes)] as const);
+const MEBIBYTE = 1024 * 1024;
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
 
 describe("attack 89: headers and URLs", () => {
@@ -121,6 +126,29 @@ describe("attack 89: bodies", () => {
   const typed = ["Content-Type: application/json"];
   const deep = (levels: number) => `{"a":`.repeat(levels - 1) + `{}` + "}".repeat(levels - 1);
 
+  test("attack 89: a compressed answer grows to 200 times its size, or to what its connection says, and breaks off", async () => {
+    const [steep, shallow] = [
+      gzipSync(Buffer.alloc(40 * MEBIBYTE)),
+      gzipSync(randomBytes(9 * MEBIBYTE).toString("hex")),
+    ];
+    const grown = async (slug: string, body: Buffer) => {
+      lab.upstream.answer = () => reply("200 OK", [["Content-Encoding", "gzip"]], body);
+      const response = await fetch(`${lab.gateway.url}/proxy/${slug}/x`, {
+        headers: { authorization: `Bearer ${lab.token}` },
+      });
+      return response.arrayBuffer().then(
+        () => "whole",
+        () => "broken off",
+      );
+    };
+    // 40 MiB out of 40 KiB, and 18 MiB out of something above 9.
+    expect(await grown("up", steep)).toBe("broken off");
+    expect(await grown("expanding", steep)).toBe("whole");
+    expect(await grown("up", shallow)).toBe("whole");
+    expect(await grown("packed", gzipSync(Buffer.alloc(17 * MEBIBYTE)))).toBe("broken off");
+    expect(await grown("packed", gzipSync(Buffer.alloc(15 * MEBIBYTE)))).toBe("whole");
+  });
+
   test("attack 89: JSON is refused by its depth before anything parses it", async () => {
     for (const body of ["[".repeat(100_000), deep(100_000), deep(33), `{"name": ${"[".repeat(40)}`]) {
       const answer = await lab.send("/v1/agents", { method: "POST", body, authorization: admin() });
@@ -165,25 +193,28 @@ describe("attack 89: bodies", () => {
   });
 
   const LARGE = "a".repeat(50_000);
-  test.each([
-    ["stops", "pausing", "small", "Content-Length: 1000", ["a"]],
-    ["stops", "pausing", "large", "Content-Length: 1000000", [LARGE, LARGE]],
-    ["stops", "pausing", "of untold length", "Transfer-Encoding: chunked", [chunk(LARGE)]],
-    ["stops", "body", "read whole", "Content-Length: 1000", ["{"]],
-    ["drips", "dripping", "small", "Content-Length: 1000", Array(20).fill("a")],
-    ["drips", "dripping", "large", "Content-Length: 1000000", Array(20).fill(LARGE)],
-    ["drips", "dripping", "of untold length", "Transfer-Encoding: chunked", Array(20).fill(chunk("a"))],
-    ["drips", "body", "read whole", "Content-Length: 1000", Array(20).fill("a")],
-  ])(
-    "attack 89: a body that %s (%s, %s) is ended, and no part of it is a request",
-    async (how, slug, _what, framing, pieces) => {
+  test("attack 89: a body that stops or drips is ended, of whatever size and framing, and no part of it is a request", async () => {
+    const cases = [
+      ["stops", "pausing", "small", "Content-Length: 1000", ["a"]],
+      ["stops", "pausing", "large", "Content-Length: 1000000", [LARGE, LARGE]],
+      ["stops", "pausing", "of untold length", "Transfer-Encoding: chunked", [chunk(LARGE)]],
+      ["stops", "body", "read whole", "Content-Length: 1000", ["{"]],
+      ["drips", "dripping", "small", "Content-Length: 1000", Array(20).fill("a")],
+      ["drips", "dripping", "large", "Content-Length: 1000000", Array(20).fill(LARGE)],
+      ["drips", "dripping", "of untold length", "Transfer-Encoding: chunked", Array(20).fill(chunk("a"))],
+      ["drips", "body", "read whole", "Content-Length: 1000", Array(20).fill("a")],
+    ] as const;
+    const ended = cases.map(async ([how, slug, what, framing, pieces]) => {
       const answer = await sendSlowly(slug, framing, pieces).answer;
-      expect(refusalOf(answer)).toEqual([408, "BODY_TIMEOUT"]);
-      expect(answer.text).toContain(how === "stops" ? "stopped arriving for 1 s" : "not complete within 2 s");
-      await sleep(300);
-      expect(lab.upstream.requests).toEqual([]);
-    },
-  );
+      const why = how === "stops" ? "stopped arriving for 1 s" : "not complete within 2 s";
+      return [how, slug, what, ...refusalOf(answer), answer.text.includes(why)];
+    });
+    expect(await Promise.all(ended)).toEqual(
+      cases.map(([how, slug, what]) => [how, slug, what, 408, "BODY_TIMEOUT", true]),
+    );
+    await sleep(300);
+    expect(lab.upstream.requests).toEqual([]);
+  });
 
   test("attack 89: a large body that takes its time, but does not stop, arrives as it was sent", async () => {
     const text = Array.from({ length: 5 }, (_piece, index) => String(index).repeat(50_000));

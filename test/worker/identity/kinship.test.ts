@@ -1,0 +1,192 @@
+import { eq } from "drizzle-orm";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type IdentityProviderId, type MemberId, newId } from "../../../src/base/ids.ts";
+import { derived, newSeed, sealTransaction } from "../../../src/identity/sign-in-transaction.ts";
+import { enrolments, identityProviders, members } from "../../../src/identity/tables.ts";
+import { countRows, db, newTenant, outboxEmpty, pepper, send } from "../api/door.ts";
+import { type SignedIn, signedIn } from "../support/signed-in.ts";
+
+/* Who may be whom: a second person is not one that the first made up, and a script makes no person of itself. */
+
+const ISSUER = "https://issuer.example.com";
+const CRITICAL = "production/root/KEY";
+const DAY_MS = 24 * 3_600_000;
+const LONG_AGO = Date.now() - 30 * DAY_MS;
+
+let tenant: Awaited<ReturnType<typeof newTenant>>;
+let admin: SignedIn;
+beforeAll(async () => {
+  tenant = await newTenant();
+  const body = { value: "a critical value", access_tier: "critical" };
+  await send("PUT", `/v1/secrets/${CRITICAL}`, { credential: tenant.admin, body });
+});
+beforeEach(async () => {
+  admin = await settled("admin");
+});
+
+type Answer = Awaited<ReturnType<typeof send>>;
+const told = ({ status, body }: Answer) => [status, body.error?.code];
+const DENIED = [403, "ROLE_DENIED"];
+
+const set = (id: MemberId, columns: Partial<typeof members.$inferInsert>) =>
+  db.update(members).set(columns).where(eq(members.id, id));
+
+/** Somebody who has been here for long. */
+async function settled(role: "admin" | "editor"): Promise<SignedIn> {
+  const person = await signedIn(tenant.tenantId, role);
+  await set(person.memberId, { joinedAt: LONG_AGO });
+  return person;
+}
+
+/** Somebody whom another invited, and who joined just now by an identity provider. */
+async function invitedBy(by: MemberId, over: Partial<typeof members.$inferInsert> = {}): Promise<SignedIn> {
+  const person = await signedIn(tenant.tenantId, "admin");
+  await set(person.memberId, { invitedBy: by, invitedAt: Date.now(), ...over });
+  return person;
+}
+
+/** That somebody used a code that another made, just now. */
+const enrolled = (memberId: MemberId, createdBy: MemberId) =>
+  db.insert(enrolments).values({
+    ...{ id: newId("enrolment"), tenantId: tenant.tenantId, memberId, createdBy },
+    ...{ digest: crypto.randomUUID(), createdAt: Date.now(), expiresAt: Date.now(), spentAt: Date.now() },
+  });
+
+async function addProvider(headers: Record<string, string>, issuer: string): Promise<IdentityProviderId> {
+  const body = { kind: "oidc", name: "own", issuer, client_id: "c" };
+  const made = await send("POST", "/v1/identity-providers", { headers, body });
+  expect(made.status).toBe(201);
+  return made.body.id;
+}
+
+const ask = (who: SignedIn, path = CRITICAL) =>
+  send("POST", "/v1/reveal-grants", {
+    headers: who.headers,
+    body: { path, reason: "an outage of the provider", ttl: "15m" },
+  });
+const approve = (who: SignedIn, id: string) =>
+  send("POST", `/v1/reveal-grants/${id}/approve`, { headers: who.headers, body: {} });
+
+async function approvedBy(who: SignedIn, asker: SignedIn): Promise<unknown> {
+  const asked = await ask(asker);
+  expect(asked.body.status).toBe("pending");
+  return told(await approve(who, asked.body.id));
+}
+
+describe("attack 74: a second person", () => {
+  test("attack 74: is not one whom the asker made up through another, in whichever direction", async () => {
+    const [puppet, second] = await Promise.all([settled("admin"), settled("admin")]);
+    await enrolled(puppet.memberId, admin.memberId);
+    await enrolled(second.memberId, puppet.memberId);
+    expect(await approvedBy(second, admin)).toEqual(DENIED);
+    expect(await approvedBy(admin, second)).toEqual(DENIED);
+    expect(await approvedBy(await settled("admin"), admin)).toEqual([200, undefined]);
+  });
+
+  test("attack 74: is not one whom the asker invited within the last day, and is a day later", async () => {
+    const puppet = await invitedBy(admin.memberId);
+    expect(await approvedBy(puppet, admin)).toEqual(DENIED);
+    await set(puppet.memberId, { joinedAt: Date.now() - DAY_MS - 1_000 });
+    expect(await approvedBy(puppet, admin)).toEqual([200, undefined]);
+  });
+
+  test("attack 74: is not one whom an identity provider vouches for that the asker added just now", async () => {
+    const person = await invitedBy((await settled("admin")).memberId);
+    expect(await approvedBy(person, admin)).toEqual([200, undefined]);
+    const id = await addProvider(admin.headers, ISSUER);
+    expect(await approvedBy(person, admin)).toEqual(DENIED);
+    await db.update(identityProviders).set({ createdAt: LONG_AGO }).where(eq(identityProviders.id, id));
+    expect(await approvedBy(person, admin)).toEqual([200, undefined]);
+  });
+
+  test("two whom the same script invited, before anybody was here, are two", async () => {
+    const script = await scriptId();
+    const [one, two] = await Promise.all([
+      invitedBy(script, { invitedAt: LONG_AGO - 1 }),
+      invitedBy(script, { invitedAt: LONG_AGO - 1 }),
+    ]);
+    expect(await approvedBy(two, one)).toEqual([200, undefined]);
+  });
+});
+
+async function scriptId(): Promise<MemberId> {
+  return (await send("GET", "/v1/me", { credential: tenant.admin })).body.id;
+}
+
+describe("attack 96: a credential for scripts", () => {
+  test("attack 96: lets nobody in who approves or reads plaintext within a day", async () => {
+    const person = await invitedBy(await scriptId());
+    expect(told(await ask(person))).toEqual(DENIED);
+    expect(await approvedBy(person, admin)).toEqual(DENIED);
+    const reveal = await send("POST", `/v1/secrets/${CRITICAL}/reveal`, {
+      headers: person.headers,
+      body: {},
+    });
+    expect(told(reveal)).toEqual(DENIED);
+    expect((await send("GET", "/v1/members", { headers: person.headers })).status).toBe(200);
+    await set(person.memberId, { joinedAt: Date.now() - DAY_MS - 1_000 });
+    expect((await ask(person)).status).toBe(201);
+  });
+
+  test("attack 96: nor through whom that one invites or enrols", async () => {
+    const first = await invitedBy(await scriptId());
+    const second = await invitedBy(first.memberId);
+    const third = await settled("admin");
+    await enrolled(third.memberId, second.memberId);
+    await set(third.memberId, { issuer: null, subject: null });
+    expect(told(await ask(second))).toEqual(DENIED);
+    const line = await signedIn(tenant.tenantId, "admin");
+    await enrolled(line.memberId, first.memberId);
+    expect(told(await ask(line))).toEqual(DENIED);
+  });
+
+  test("attack 96: nor by an identity provider of its own, whoever invited them", async () => {
+    const issuer = `https://${crypto.randomUUID()}.example.com`;
+    const person = await invitedBy(admin.memberId);
+    expect((await ask(person)).status).toBe(201);
+    await addProvider({ authorization: `Bearer ${tenant.admin}` }, ISSUER);
+    expect(told(await ask(person))).toEqual(DENIED);
+    await db.delete(identityProviders).where(eq(identityProviders.tenantId, tenant.tenantId));
+    await addProvider({ authorization: `Bearer ${tenant.admin}` }, issuer);
+    expect((await ask(person)).status).toBe(201);
+  });
+
+  test("attack 96: cannot be alone again, to let in a first person anew", async () => {
+    const fresh = await newTenant();
+    const last = await signedIn(fresh.tenantId, "admin");
+    for (const [method, body] of [["DELETE"], ["PATCH", { role: "viewer" }]] as const) {
+      const answer = await send(method, `/v1/members/${last.memberId}`, { credential: fresh.admin, body });
+      expect(told(answer)).toEqual([409, "CONFLICT"]);
+    }
+    await signedIn(fresh.tenantId, "admin");
+    const path = `/v1/members/${last.memberId}`;
+    expect((await send("DELETE", path, { credential: fresh.admin })).status).toBe(204);
+  });
+
+  test("still lets in the first ones: whom it invited before an admin was there", async () => {
+    const fresh = await newTenant();
+    const body = { value: "a standard value" };
+    await send("PUT", "/v1/secrets/a/KEY", { credential: fresh.admin, body });
+    const { id } = (await send("GET", "/v1/me", { credential: fresh.admin })).body;
+    const people = await Promise.all([signedIn(fresh.tenantId, "admin"), signedIn(fresh.tenantId, "admin")]);
+    for (const { memberId } of people) await set(memberId, { invitedBy: id, invitedAt: Date.now() - 60_000 });
+    for (const person of people) expect((await ask(person, "a/KEY")).status).toBe(201);
+  });
+});
+
+test("attack 89: strangers who come back from an issuer with nothing write nothing", async () => {
+  const id = await addProvider(admin.headers, ISSUER);
+  const transaction = {
+    ...{ tenantId: tenant.tenantId, providerId: id, seed: newSeed(), returnTo: "/", fresh: false },
+    ...{ replaces: null, expiresAt: Date.now() + 60_000 },
+  };
+  const cookie = `valetkey-sign-in=${sealTransaction(pepper, transaction)}`;
+  const state = derived(pepper, transaction, "state");
+  await outboxEmpty();
+  const before = await countRows();
+  for (const query of [`state=${state}`, `state=${state}&code=junk`, `state=${state}&error=access_denied`]) {
+    const answer = await send("GET", `/auth/callback/${id}?${query}`, { headers: { cookie } });
+    expect(answer.status, query).toBeGreaterThanOrEqual(400);
+  }
+  expect(await countRows()).toEqual(before);
+});
