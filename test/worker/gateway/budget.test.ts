@@ -168,7 +168,7 @@ async function countRows(
   const advance = async (ms: number): Promise<void> => {
     const until = Date.now() + ms;
     while (Date.now() < until) {
-      await vi.advanceTimersByTimeAsync(Math.min(250, until - Date.now()));
+      await vi.advanceTimersByTimeAsync(Math.min(250, until - Date.now())).catch(ofAnotherObject);
       if (alarmAt !== null && Date.now() >= alarmAt) {
         alarmAt = null;
         await runInDurableObject(object, (instance) => instance.alarm());
@@ -185,6 +185,11 @@ async function countRows(
   await advance(aliveMs);
   vi.useRealTimers();
   return rows + (await blockCount(ledger)) - blocksBefore;
+}
+
+/** An object that an earlier file left in this isolate may have armed its timer on our clock: it is none of ours. */
+function ofAnotherObject(error: unknown): void {
+  if (!String(error).includes("on behalf of a different Durable Object")) throw error;
 }
 
 async function grantOf(tenant: Tenant, token: string): Promise<{ grant: string }> {
