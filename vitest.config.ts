@@ -1,5 +1,17 @@
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import type { Plugin } from "vitest/config";
+
+/** What the platform makes of a `.wasm` file, for Node. */
+const compiledModules: Plugin = {
+  name: "compiled-modules",
+  enforce: "pre",
+  load(id) {
+    if (!id.endsWith(".wasm")) return null;
+    return `import { readFileSync } from "node:fs";
+      export default new WebAssembly.Module(readFileSync(${JSON.stringify(id)}));`;
+  },
+};
 
 /**
  * Two kinds of tests. `worker` runs inside workerd, next to the objects and the database it looks into;
@@ -45,6 +57,7 @@ export default defineConfig({
         },
       },
       {
+        plugins: [compiledModules],
         test: {
           name: "gateway",
           include: ["test/{sdk,attacks,local}/**/*.test.ts"],

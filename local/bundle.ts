@@ -1,4 +1,4 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
@@ -8,12 +8,17 @@ import { buildPages } from "./pages.ts";
 export const ROOT = path.resolve(import.meta.dirname, "..");
 
 /**
- * Bundles a worker into one ES module at `outfile`, resolving packages as wrangler does for workerd.
- * Answers with the names it exports (its Durable Object classes among them).
+ * Bundles a worker into one ES module at `outfile`, resolving packages as wrangler does for workerd. Compiled modules
+ * stay files of their own, beside it. Answers with their names, and with the names that the worker exports (its Durable
+ * Object classes among them).
  */
-export async function bundle(entry: string, outfile: string): Promise<{ exports: string[] }> {
+export async function bundle(
+  entry: string,
+  outfile: string,
+): Promise<{ exports: string[]; wasm: readonly string[] }> {
   await mkdir(path.dirname(outfile), { recursive: true });
   await buildPages({ write: true });
+  const wasm = new Map<string, string>();
   const result = await build({
     entryPoints: [entry],
     outfile,
@@ -26,13 +31,25 @@ export async function bundle(entry: string, outfile: string): Promise<{ exports:
     external: ["cloudflare:*", "node:*"],
     define: { "process.env.NODE_ENV": '"production"' },
     loader: { ".html": "text", ".txt": "text", ".sql": "text", ".gz": "binary" },
+    plugins: [
+      {
+        name: "wasm",
+        setup({ onResolve }) {
+          onResolve({ filter: /\.wasm$/ }, ({ path: file, resolveDir }) => {
+            wasm.set(path.basename(file), path.resolve(resolveDir, file));
+            return { path: `./${path.basename(file)}`, external: true };
+          });
+        },
+      },
+    ],
     minifySyntax: true,
     sourcemap: false,
     metafile: true,
     logLevel: "silent",
   });
+  for (const [name, file] of wasm) await copyFile(file, path.join(path.dirname(outfile), name));
   const output = Object.values(result.metafile.outputs).find((file) => file.entryPoint !== undefined);
-  return { exports: output?.exports ?? [] };
+  return { exports: output?.exports ?? [], wasm: [...wasm.keys()] };
 }
 
 /** `npm run build`: what is deployed, and how large it is (Cloudflare counts the compressed size). */

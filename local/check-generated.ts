@@ -3,9 +3,15 @@ import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { buildPages } from "./pages.ts";
+import { buildSift } from "./sift.ts";
 
 for (const script of await buildPages({ write: false })) {
   console.error(`${script} has changed: run \`node local/pages.ts\` and commit its .gz.`);
+  process.exitCode = 1;
+}
+
+if (await buildSift({ write: false })) {
+  console.error("sift.as has changed: run `node local/sift.ts` and commit sift.wasm.");
   process.exitCode = 1;
 }
 

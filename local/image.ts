@@ -23,6 +23,8 @@ interface Image {
   database: { name: string; [field: string]: unknown };
   services: ServiceConfig[];
   extensions: { name: string; file: string }[];
+  /** Compiled modules, beside the worker. */
+  wasm: readonly string[];
 }
 
 const D1_SERVICES = ["d1:db:entry", "d1:db"];
@@ -45,7 +47,7 @@ export async function prepare(options: {
   const entry = options.entry ?? main ?? path.join(ROOT, "src/index.ts");
   const build = path.join(options.stateDir, "build");
   await mkdir(build, { recursive: true });
-  const [{ exports }, { applied, config }] = await Promise.all([
+  const [{ exports, wasm }, { applied, config }] = await Promise.all([
     bundle(entry, path.join(build, "worker.js")),
     prepareDatabase({
       stateDir: options.stateDir,
@@ -70,6 +72,7 @@ export async function prepare(options: {
     database: binding,
     services: [],
     extensions: [],
+    wasm,
   };
   for (const name of D1_SERVICES) {
     const service = config.services.find((candidate) => candidate.name === name);
@@ -152,7 +155,10 @@ export async function writeConfig(
 function gatewayWorker(image: Image, bindingNames: string[]): CapnpValue {
   const texts = Object.entries(image.vars).filter(([name]) => !bindingNames.includes(name));
   return {
-    modules: [{ name: "worker.js", esModule: new Embed("worker.js") }],
+    modules: [
+      { name: "worker.js", esModule: new Embed("worker.js") },
+      ...image.wasm.map((name) => ({ name, wasm: new Embed(name) })),
+    ],
     compatibilityDate: image.compatibilityDate,
     compatibilityFlags: image.compatibilityFlags,
     bindings: [

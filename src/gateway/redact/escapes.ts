@@ -67,7 +67,8 @@ export const AFTER_BACKSLASH = Int16Array.from({ length: 256 }, (_, byte) => {
   return byte > 0x20 && byte < 0x7f && !isAlphanumeric(byte) ? byte : -1;
 });
 
-const HEX = new Int8Array(256).fill(-1);
+/** What a hexadecimal digit is worth; -1: it is none. */
+export const HEX = new Int8Array(256).fill(-1);
 for (const [index, digit] of [..."0123456789abcdef"].entries()) {
   HEX[digit.charCodeAt(0)] = index;
   HEX[digit.toUpperCase().charCodeAt(0)] = index;
@@ -104,22 +105,6 @@ export const AFTER_PERCENT = Uint8Array.from(HEX, (digit, byte) =>
   digit >= 0 || (byte | 0x20) === 0x75 ? 1 : 0,
 );
 
-/**
- * Whether nothing begins with the lead byte at `at` that this byte and the next can tell: at least one of four leads in
- * bytes drawn at random is one of those.
- */
-export function isNoEscape(bytes: Uint8Array, at: number): boolean {
-  const next = bytes[at + 1]!;
-  switch (bytes[at]) {
-    case PERCENT:
-      return AFTER_PERCENT[next] === 0;
-    case AMPERSAND:
-      return next !== HASH && !isAlphanumeric(next);
-    default:
-      return false;
-  }
-}
-
 /** The value of `count` hexadecimal digits at `at`, or -1. */
 function hexAt(bytes: Uint8Array, at: number, count: number, end: number): number {
   if (at + count > end) return -1;
@@ -130,18 +115,6 @@ function hexAt(bytes: Uint8Array, at: number, count: number, end: number): numbe
     value = value * 16 + digit;
   }
   return value;
-}
-
-/** The upper byte of the unit of `\uXXXX` at `start`; negative where there is none. */
-export function unitAbove(bytes: Uint8Array, start: number, end: number): number {
-  if (start + 6 > end) return -1;
-  const rest = HEX[bytes[start + 4]!]! | HEX[bytes[start + 5]!]!;
-  return (HEX[bytes[start + 2]!]! << 4) | HEX[bytes[start + 3]!]! | (rest >> 8);
-}
-
-/** The lower byte, where there is one. */
-export function unitBelow(bytes: Uint8Array, start: number): number {
-  return (HEX[bytes[start + 4]!]! << 4) | HEX[bytes[start + 5]!]!;
 }
 
 /** A UTF-16 unit of four digits at `at`, joined with the unit of a second escape where both are a surrogate pair. */

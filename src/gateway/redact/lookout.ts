@@ -4,6 +4,7 @@ import { eachMintedPair, LONGEST_NAME, mintedValue, pairEnd, stringEnd } from ".
 import { pairOf, TOKEN } from "./pairs.ts";
 import { eachPemLine, FURTHEST_HEADER, GAP, NO_DASHES, pemBodyBefore } from "./pem.ts";
 import { LONGEST_SHAPE, shapeAt, shapeHeads } from "./shapes.ts";
+import { ALL_RUNS, NAMES, RUNS } from "./sift.ts";
 import { addSpan } from "./spans.ts";
 
 /** What is masked beside the given values. */
@@ -41,8 +42,8 @@ const BACKSLASH = 0x5c;
 const PERCENT = 0x25;
 const DOT = 0x2e;
 
-/** Dashes are told of by the group of bytes that they stand in. */
-const GROUP_BYTES = 16;
+/** Dashes are told of by the block of bytes that they stand in. */
+const BLOCK_BYTES = 64;
 /** How far back a decision may need to look, beside what it looks at. */
 const LOOKBACK = FURTHEST_HEADER + 40;
 
@@ -62,6 +63,8 @@ export function decisionDistance({ shapes, entropy, minted }: Lookouts): number 
 export class Lookout implements Watch {
   /** What has not ended where the text does. */
   open: Open | undefined;
+  readonly wanted: number;
+  readonly reach = FURTHEST_HEADER + BLOCK_BYTES;
   readonly #wanted: Lookouts;
   readonly #bytes: Uint8Array;
   readonly #to: number;
@@ -79,6 +82,10 @@ export class Lookout implements Watch {
 
   constructor(wanted: Lookouts, bytes: Uint8Array, to: number, spans: number[], edges: Edges) {
     this.#wanted = wanted;
+    this.wanted =
+      (wanted.shapes || wanted.entropy ? RUNS : 0) |
+      (wanted.entropy ? ALL_RUNS : 0) |
+      (wanted.minted ? NAMES : 0);
     this.#bytes = bytes;
     this.#to = to;
     this.#spans = spans;
@@ -108,12 +115,6 @@ export class Lookout implements Watch {
     }
   }
 
-  mayBegin(first: number): boolean {
-    if (this.#wanted.entropy) return true;
-    return this.#mayBeginAt(first > 0 ? first - TOKEN[this.#bytes[first - 1]!]! : first);
-  }
-
-  /** Nearly all runs end here. */
   #mayBeginAt(start: number): boolean {
     const bytes = this.#bytes;
     if (this.#heads[pairOf(bytes[start]!, bytes[start + 1]!)] !== 0) return true;
@@ -124,31 +125,26 @@ export class Lookout implements Watch {
 
   /** Whether a header may end not too far before. */
   #mayBePem(start: number): boolean {
-    return start - this.#dashes <= FURTHEST_HEADER + GROUP_BYTES;
+    return start - this.#dashes <= this.reach;
   }
 
   dashes(at: number): void {
     this.#dashes = at;
   }
 
-  run(at: number, first: number): void {
-    const start = first > 0 && TOKEN[this.#bytes[first - 1]!] === 1 ? first - 1 : first;
-    const isWhole = start > 0 || this.#edges.seen === 0;
-    if (this.#wanted.shapes && isWhole && this.#mayBeginAt(start)) this.#shape(start, at);
-    if (this.#wanted.entropy) this.#random(start);
+  run(first: number): void {
+    const isWhole = first > 0 || this.#edges.seen === 0;
+    if (this.#wanted.shapes && isWhole && this.#mayBeginAt(first)) this.#shape(first);
+    if (this.#wanted.entropy) this.#random(first);
   }
 
-  names(from: number, to: number): void {
-    if (!this.#wanted.minted) return;
-    const bytes = this.#bytes;
-    for (let i = from; i + 1 < to; i += 2) {
-      if (bytes[i] === 0x5f && bytes[i + 1] === 0x74) this.#name(i);
-      else if (bytes[i] === 0x6e && bytes[i + 1] === 0x22) this.#name(i - 5);
-    }
+  name(at: number): void {
+    const value = mintedValue(this.#bytes, at, this.#to);
+    if (value >= 0) this.#string(value, value);
   }
 
   /** A credential begins with a run, or behind what is an escape's rest: the `n` of `\n`, the digits of `%22`. */
-  #shape(start: number, at: number): void {
+  #shape(start: number): void {
     const bytes = this.#bytes;
     let match = shapeAt(bytes, start, this.#to, this.#edges.more);
     const before = start > 0 ? bytes[start - 1] : 0;
@@ -161,7 +157,7 @@ export class Lookout implements Watch {
       this.#done = match.to;
       return;
     }
-    if (at < this.#done || start === 0 || GAP[bytes[start - 1]!] === 0 || !this.#mayBePem(start)) return;
+    if (start < this.#done || start === 0 || GAP[bytes[start - 1]!] === 0 || !this.#mayBePem(start)) return;
     const pem = pemBodyBefore(bytes, start, this.#to, this.#clear);
     if (pem >= 0) this.#done = this.#pem(pem);
     else if (pem === NO_DASHES) this.#clear = start;
@@ -180,11 +176,6 @@ export class Lookout implements Watch {
       this.#measured = end;
       at = end + 1;
     } while (bytes[at - 1] === DOT && at < this.#to);
-  }
-
-  #name(at: number): void {
-    const value = mintedValue(this.#bytes, at, this.#to);
-    if (value >= 0) this.#string(value, value);
   }
 
   #string(from: number, next: number): void {

@@ -4,7 +4,7 @@ import type { Flow } from "./flow.ts";
 import { HoldBack, type ReleaseMode } from "./framing.ts";
 import { decisionDistance, type Edges, Lookout, type Lookouts, type Open, WHOLE } from "./lookout.ts";
 import { maskUrlTokens } from "./minted.ts";
-import { LEADS, pairKinds, TOKEN } from "./pairs.ts";
+import { LEADS, TOKEN } from "./pairs.ts";
 import { pumpMasked } from "./pump.ts";
 import { Scanner } from "./scanner.ts";
 import { SHORTEST_SHAPE } from "./shapes.ts";
@@ -67,7 +67,6 @@ export class FormRedactor implements Redactor {
   readonly #lookouts: Lookouts | undefined;
   /** The same for copies, in which quotes that end a string cannot be told from others. */
   readonly #innerLookouts: Lookouts | undefined;
-  readonly #kinds: Uint16Array;
 
   constructor(values: readonly Uint8Array[], lookouts: Lookouts = VALUES_ONLY) {
     const forms = formsOf(values);
@@ -77,7 +76,6 @@ export class FormRedactor implements Redactor {
     const { shapes, entropy, minted } = lookouts;
     this.#lookouts = shapes || entropy || minted ? lookouts : undefined;
     this.#innerLookouts = shapes || entropy ? { shapes, entropy, minted: false } : undefined;
-    this.#kinds = pairKinds(shapes || entropy, minted, this.#worth.quotes);
     const furthest = decisionDistance(lookouts);
     this.#reach = forms.reduce((most, form) => Math.max(most, form.bytes.length), furthest) + SLACK;
     this.#multiline = values.some((value) => /[\r\n]/.test(Buffer.from(value).toString("latin1").trim()));
@@ -147,7 +145,7 @@ export class FormRedactor implements Redactor {
     this.scanner.scan(bytes, 0, length, spans);
     if (layers === 0 && lookouts === undefined) return undefined;
     const lookout = lookouts && new Lookout(lookouts, bytes, length, spans, edges);
-    const reader = new EscapeReader(bytes, length, this.#worth, lookout, lookout && this.#kinds);
+    const reader = new EscapeReader(bytes, length, this.#worth, lookout);
     const reach = this.#reach;
     for (let notes = reader.cluster(2 * reach); notes; notes = reader.cluster(2 * reach)) {
       if (layers === 0) continue;

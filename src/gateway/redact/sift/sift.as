@@ -1,0 +1,291 @@
+// AssemblyScript, built to sift.wasm by `node local/sift.ts`. What it does and how it is called: ../sift.ts.
+
+/** Where things lie in memory; ../sift.ts has the same. */
+const BASE64: usize = 0x0000;
+const AFTER_BACKSLASH: usize = 0x0100;
+const WORTH_BYTES: usize = 0x0200;
+const WORTH_UNITS: usize = 0x0300;
+const HEX: usize = 0x0400;
+const AFTER_PERCENT: usize = 0x0500;
+const ALPHANUMERIC: usize = 0x0600;
+const HEADS: usize = 0x10000;
+const TEXT: usize = 0x20040;
+const EVENTS: usize = 0x40000;
+
+const LEAD: i32 = 0;
+const RUN: i32 = 1;
+const DASHES: i32 = 2;
+const NAME: i32 = 3;
+const WRAP: i32 = 4;
+
+const RUNS: i32 = 1;
+const ALL_RUNS: i32 = 2;
+const NAMES: i32 = 4;
+
+const SHORTEST_RUN: i32 = 20;
+/** Of an entity, with the `&` before it and the semicolon behind. */
+const LONGEST_NAME: i32 = 10;
+
+/** Where the run begins that the text so far ends with: behind it, where there is none. */
+export let openRun: i32 = 0;
+/** Where two dashes stood last. */
+export let lastDashes: i32 = i32.MIN_VALUE / 2;
+
+let out: usize = EVENTS;
+
+/**
+ * Notes, of `length` bytes at TEXT, what `wanted` asks for, as numbers from EVENTS on; answers how many. The text ends
+ * at `end`, which may be behind the window. `reach`: how near behind two dashes a run counts however it begins.
+ */
+export function sift(length: i32, end: i32, wanted: i32, reach: i32): i32 {
+  out = EVENTS;
+  const isAny = (wanted & ALL_RUNS) !== 0;
+  for (let at: i32 = 0; at < length; at += 64) {
+    const place = TEXT + at;
+    const a = kindsAt(place);
+    const b = kindsAt(place + 16);
+    const c = kindsAt(place + 32);
+    const d = kindsAt(place + 48);
+    const leads = bits(isLead(a), isLead(b), isLead(c), isLead(d));
+    if (wanted !== 0) {
+      const rare = v128.or(
+        v128.or(rareAt(place), rareAt(place + 16)),
+        v128.or(rareAt(place + 32), rareAt(place + 48)),
+      );
+      if (v128.any_true(rare)) notePairs(at, (wanted & NAMES) !== 0);
+      if ((wanted & RUNS) !== 0) {
+        const others = bits(isNone(a), isNone(b), isNone(c), isNone(d));
+        noteRuns(at, ~(others | leads), isAny, reach);
+      }
+    }
+    if (leads !== 0) noteLeads(at, leads, end);
+  }
+  if ((wanted & RUNS) !== 0 && end <= length) endRun(end, isAny, reach);
+  return <i32>((out - EVENTS) >> 2);
+}
+
+/**
+ * By the upper and the lower half of each byte: five kinds of token characters, and from 0x20 on three of what begins an
+ * escape or a wrap.
+ */
+// @ts-ignore: decorator
+@inline
+function kindsAt(place: usize): v128 {
+  const bytes = v128.load(place);
+  const low = i8x16(5, 7, 7, 7, 7, 39, 39, 7, 7, 7, -122, 2, 66, -110, 18, 10);
+  const high = i8x16(-128, 0, 48, 1, 2, 76, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0);
+  return v128.and(
+    i8x16.relaxed_swizzle(low, v128.and(bytes, i8x16.splat(0x0f))),
+    i8x16.relaxed_swizzle(high, v128.and(i16x8.shr_u(bytes, 4), i8x16.splat(0x0f))),
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+function isLead(kinds: v128): v128 {
+  return i8x16.eq(i8x16.min_u(kinds, i8x16.splat(0x20)), i8x16.splat(0x20));
+}
+
+// @ts-ignore: decorator
+@inline
+function isNone(kinds: v128): v128 {
+  return i8x16.eq(kinds, i8x16.splat(0));
+}
+
+/** Where `--` or `_t` stands. */
+// @ts-ignore: decorator
+@inline
+function rareAt(place: usize): v128 {
+  return v128.or(pairsAt(place, 0x2d, 0x2d), pairsAt(place, 0x5f, 0x74));
+}
+
+// @ts-ignore: decorator
+@inline
+function bits(a: v128, b: v128, c: v128, d: v128): u64 {
+  return (
+    <u64>i8x16.bitmask(a) |
+    (<u64>i8x16.bitmask(b) << 16) |
+    (<u64>i8x16.bitmask(c) << 32) |
+    (<u64>i8x16.bitmask(d) << 48)
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+function note(place: i32, kind: i32): void {
+  store<i32>(out, (place << 3) | kind);
+  out += 4;
+}
+
+// @ts-ignore: decorator
+@inline
+function byteAt(place: i32): u32 {
+  return load<u8>(TEXT + place);
+}
+
+// @ts-ignore: decorator
+@inline
+function isIn(table: usize, byte: u32): bool {
+  return load<u8>(table + byte) === 1;
+}
+
+/** Each `_t` of 64 bytes, and the first and the last `--`. */
+function notePairs(at: i32, names: bool): void {
+  const place = TEXT + at;
+  const dashes = bits(
+    pairsAt(place, 0x2d, 0x2d),
+    pairsAt(place + 16, 0x2d, 0x2d),
+    pairsAt(place + 32, 0x2d, 0x2d),
+    pairsAt(place + 48, 0x2d, 0x2d),
+  );
+  if (dashes !== 0) {
+    note(at + <i32>ctz(dashes), DASHES);
+    lastDashes = at + 63 - <i32>clz(dashes);
+    note(lastDashes, DASHES);
+  }
+  if (!names) return;
+  let bars = bits(
+    pairsAt(place, 0x5f, 0x74),
+    pairsAt(place + 16, 0x5f, 0x74),
+    pairsAt(place + 32, 0x5f, 0x74),
+    pairsAt(place + 48, 0x5f, 0x74),
+  );
+  while (bars !== 0) {
+    note(at + <i32>ctz(bars), NAME);
+    bars &= bars - 1;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function pairsAt(place: usize, first: i8, second: i8): v128 {
+  return v128.and(
+    i8x16.eq(v128.load(place), i8x16.splat(first)),
+    i8x16.eq(v128.load(place, 1), i8x16.splat(second)),
+  );
+}
+
+function noteLeads(at: i32, leads: u64, end: i32): void {
+  do {
+    const place = at + <i32>ctz(leads);
+    leads &= leads - 1;
+    // Rows of `\u` are what texts in other alphabets are made of.
+    if (load<u16>(TEXT + place) === 0x755c) {
+      if (!isQuietUnit(place, end)) note(place, LEAD);
+    } else if (!isQuiet(place, end)) note(place, isWrap(place) ? WRAP : LEAD);
+  } while (leads !== 0);
+}
+
+function noteRuns(at: i32, tokens: u64, isAny: bool, reach: i32): void {
+  let windows = tokens & (tokens >> 1);
+  windows &= windows >> 2;
+  windows &= windows >> 4;
+  windows &= windows >> 8;
+  windows &= windows >> 4;
+  const before = at - openRun;
+  const leading = <i32>ctz(~tokens);
+  if (windows !== 0 || before + leading >= SHORTEST_RUN) {
+    if (leading === 64) return;
+    endRun(at + leading, isAny, reach);
+    // What belonged to it is none any more.
+    windows &= u64.MAX_VALUE << leading;
+    while (windows !== 0) {
+      const first = <i32>ctz(windows);
+      const behind = first + <i32>ctz(~(tokens >> first));
+      if (behind >= 64) break;
+      openRun = at + first;
+      endRun(at + behind, isAny, reach);
+      windows &= u64.MAX_VALUE << behind;
+    }
+  } else if (leading === 64) return;
+  openRun = at + 64 - <i32>clz(~tokens);
+}
+
+/** Notes the open run that ends before `end`, where something may begin with it. */
+function endRun(end: i32, isAny: bool, reach: i32): void {
+  if (end - openRun < SHORTEST_RUN) return;
+  if (!isAny && openRun >= 0 && openRun - lastDashes > reach) {
+    const before = byteAt(openRun - 1);
+    const head = load<u16>(TEXT + openRun);
+    if (before !== 0x5c && before !== 0x25 && load<u8>(HEADS + head) === 0) return;
+  }
+  note(end, RUN);
+  store<i32>(out, openRun);
+  out += 4;
+}
+
+/** Whether a line ends here that is base64 as far as `EscapeReader` asks for: 40 characters. */
+function isWrap(at: i32): bool {
+  const lead = byteAt(at);
+  if (lead !== 0x0a && lead !== 0x0d) return false;
+  const place = TEXT + at;
+  return (
+    i8x16.all_true(base64At(place - 16)) &&
+    i8x16.all_true(base64At(place - 32)) &&
+    i8x16.all_true(base64At(place - 40))
+  );
+}
+
+/** Not 0 for the characters of both alphabets. */
+// @ts-ignore: decorator
+@inline
+function base64At(place: usize): v128 {
+  const bytes = v128.load(place);
+  const low = i8x16(5, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 18, 2, 18, 2, 26);
+  const high = i8x16(0, 0, 16, 1, 2, 12, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0);
+  return v128.and(
+    i8x16.relaxed_swizzle(low, v128.and(bytes, i8x16.splat(0x0f))),
+    i8x16.relaxed_swizzle(high, v128.and(i16x8.shr_u(bytes, 4), i8x16.splat(0x0f))),
+  );
+}
+
+/** As `EscapeReader` reads: a few bytes tell that what begins here is none, or not worth undoing. */
+function isQuiet(at: i32, end: i32): bool {
+  const pair = <u32>load<u16>(TEXT + at);
+  const lead = pair & 0xff;
+  const next = pair >> 8;
+  if (lead === 0x5c) {
+    const single = <i32>load<i8>(AFTER_BACKSLASH + next);
+    if (at + 1 >= end) return false;
+    if (single < 0) return next !== 0x55 && next !== 0x78 && (next < 0x30 || next > 0x33);
+    if (isIn(WORTH_BYTES, single)) return false;
+    return (single !== 0x0a && single !== 0x0d) || !isBehindBase64(at);
+  }
+  if (lead === 0x0a || lead === 0x0d) return !isBehindBase64(at);
+  if (at + 1 >= end) return false;
+  if (lead === 0x25) return !isIn(AFTER_PERCENT, next);
+  return next !== 0x23 && !isNamed(at);
+}
+
+// @ts-ignore: decorator
+@inline
+function isBehindBase64(at: i32): bool {
+  return isIn(BASE64, byteAt(at - 1));
+}
+
+/** Whether an `&` is followed by what may be a name, and a semicolon. */
+function isNamed(at: i32): bool {
+  for (let i = at + 1; i < at + LONGEST_NAME; i++) {
+    const byte = byteAt(i);
+    if (byte === 0x3b) return true;
+    if (!isIn(ALPHANUMERIC, byte)) return false;
+  }
+  return false;
+}
+
+/** The same of a backslash and a `u`. */
+// @ts-ignore: decorator
+@inline
+function isQuietUnit(at: i32, end: i32): bool {
+  if (at + 6 > end) return false;
+  const a = <i32>load<i8>(HEX + byteAt(at + 2));
+  const b = <i32>load<i8>(HEX + byteAt(at + 3));
+  const c = <i32>load<i8>(HEX + byteAt(at + 4));
+  const d = <i32>load<i8>(HEX + byteAt(at + 5));
+  if ((a | b | c | d) < 0) return false;
+  const above = (a << 4) | b;
+  if (above > 0) return !isIn(WORTH_UNITS, above);
+  const unit = (c << 4) | d;
+  if (unit < 0x20) return false;
+  return !isIn(WORTH_BYTES, unit < 0x80 ? unit : 0xc0 | (unit >> 6));
+}
