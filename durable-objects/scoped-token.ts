@@ -1,24 +1,30 @@
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "../src/audit/event.ts";
 import { inAllowlist } from "../src/base/address.ts";
-import type { TenantId } from "../src/base/ids.ts";
+import type { BudgetId, TenantId } from "../src/base/ids.ts";
 import { objectIdFor } from "../src/base/object-ids.ts";
+import { type BookObject, bookName, type HolderState, type Recall } from "../src/budgets/lease.ts";
+import { type SavedShares, type ShareRefusal, Shares, type Short } from "../src/budgets/share.ts";
 import type { SpendableProof } from "../src/identity/dpop/presented.ts";
 import type {
   CallOutcome,
   ChargePreview,
   ChargeRequest,
   ChargeVerdict,
+  Denied,
   EventDraft,
   PreviewRequest,
   TokenObject,
   TokenState,
 } from "../src/tokens/charge.ts";
+import { BudgetLeases } from "./budget-leases.ts";
+import { announce } from "./budget-news.ts";
 import { Children, type Counter, windowAfter } from "./children.ts";
 import { Handover, type Sized } from "./handover.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { type Denial, RepeatedDenials } from "./repeated-denials.ts";
 import { SpentProofs } from "./spent-proofs.ts";
+import { type Sums, Tallies } from "./tallies.ts";
 
 /** A slot may be written over once acknowledged and this old: until then a repeated call id finds its verdict. */
 const SLOT_REUSE_MS = 30_000;
@@ -27,6 +33,8 @@ const MAX_UNACKNOWLEDGED = 4_096;
 /** The same in characters of JSON. */
 const MAX_UNACKNOWLEDGED_SIZE = 16_000_000;
 const ALARM_MS = 5 * 60_000;
+/** So often a charge asks for a slice of a shared budget: others may have used up what it got. */
+const MAX_LEASES = 20;
 
 /**
  * One row per use. The newest slot is the whole state, so that one write records the use, the event and the
@@ -54,11 +62,21 @@ interface Slot {
   readonly proof?: SpendableProof;
   /** Of the children that it was a use of, the counters after it. */
   readonly line?: readonly Counter[];
+  /** All sums of the token's permission, after it. */
+  readonly sums?: Sums;
+  /** All that is spent of budgets, after it. */
+  readonly shares?: SavedShares;
 }
 
 /** A repeated call id must find its verdict, and a proof must not be forgotten while it is good. */
 function keptUntil({ at, proof }: Slot): number {
   return Math.max(at + SLOT_REUSE_MS, proof?.expiresAt ?? 0);
+}
+
+function budgetDenial({ claim, refillsAt }: ShareRefusal, now: number): Denied {
+  const { budgetId: id, name } = claim;
+  const retryAfterSeconds = refillsAt === null ? null : Math.max(1, Math.ceil((refillsAt - now) / 1000));
+  return { kind: "denied", reason: "budget", budget: { id, name }, refillsAt, retryAfterSeconds };
 }
 
 const EMPTY = {
@@ -77,13 +95,23 @@ const EMPTY = {
  * durable. So a token with k uses is charged exactly k times under any concurrency, crash or retry.
  */
 export class ScopedToken extends DurableObject<Env> implements TokenObject {
-  #state: Omit<Slot, "callId" | "at" | "acknowledged" | "event" | "verdict" | "line" | "proof"> = EMPTY;
+  #state: Omit<
+    Slot,
+    "callId" | "at" | "acknowledged" | "event" | "verdict" | "line" | "proof" | "sums" | "shares"
+  > = EMPTY;
   #revoked: boolean;
   /** Oldest first: where each slot lies, and until when it must stay. */
   readonly #ring: { index: number; seq: number; keptUntil: number; callId: string }[] = [];
   readonly #recent = new Map<string, ChargeVerdict>();
   readonly #denials = new RepeatedDenials((denial, context, now) => this.#writeDenial(denial, context, now));
   readonly #open = new OpenCalls();
+  readonly #tallies = new Tallies();
+  readonly #shares = new Shares();
+  readonly #leases = new BudgetLeases({
+    shares: this.#shares,
+    book: (tenantId, budgetId) => this.#book(tenantId, budgetId),
+    announce: (news, about) => this.ctx.waitUntil(announce(this.env, news, about)),
+  });
   readonly #children: Children;
   readonly #proofs: SpentProofs;
   readonly #handover: Handover;
@@ -115,12 +143,23 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
       if (slot.seq > this.#handover.acknowledged) this.#handover.recover(slot.seq, slot.event, size);
     }
     if (newest !== undefined) this.#state = newest;
+    this.#tallies.recover(newest?.sums);
+    this.#shares.recover(newest?.shares);
+  }
+
+  get #tenantId(): TenantId {
+    return this.#state.tenantId as TenantId;
   }
 
   #ledger() {
     return this.env.AUDIT_LEDGER.get(
-      objectIdFor(this.env.AUDIT_LEDGER, this.env.ENVIRONMENT, this.#state.tenantId as TenantId),
+      objectIdFor(this.env.AUDIT_LEDGER, this.env.ENVIRONMENT, this.#tenantId),
     );
+  }
+
+  #book(tenantId: TenantId, budgetId: BudgetId): BookObject {
+    const { BUDGET_BOOK: books, ENVIRONMENT: environment } = this.env;
+    return books.get(objectIdFor(books, environment, bookName(tenantId, budgetId)));
   }
 
   /** The event of a charged use, unless its slot has been used again. */
@@ -140,22 +179,38 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
 
   async charge(request: ChargeRequest): Promise<ChargeVerdict> {
     this.#settle(request.outcomes ?? []);
+    const asking = { tenantId: request.tenantId as TenantId, holder: request.tokenId, epoch: request.epoch };
+    for (let round = 0; round < MAX_LEASES; round++) {
+      const verdict = this.#chargeNow(request);
+      if (verdict.kind !== "short") return verdict;
+      // Meanwhile others are charged, this very call by a repeated request among them: all is looked at again.
+      if (!(await this.#leases.more(verdict.claim, asking))) break;
+    }
+    return { kind: "unrecorded" };
+  }
+
+  #chargeNow(request: ChargeRequest): ChargeVerdict | Short {
     const recorded = this.#recent.get(request.callId);
     if (recorded !== undefined) return recorded;
     if (request.epoch < this.#state.epoch) return { kind: "stale", epoch: this.#state.epoch };
     const now = Date.now();
     const denied = this.#check(request, now);
-    if (denied !== null) {
+    if (denied?.kind === "denied") {
       this.#recordDenial(request, denied.reason, denied);
       return denied;
     }
     const { proof } = request;
     if (this.#full || (proof !== undefined && this.#proofs.isFull(now))) return { kind: "unrecorded" };
+    if (denied !== null) return denied;
     const seq = this.#state.seq + 1;
     const uses = this.#state.uses + 1;
     const line = request.line && this.#children.use(seq, request.line, now);
     const verdict: ChargeVerdict = { kind: "allowed", seq, uses: line?.at(-1)?.[1] ?? uses };
     const { window } = this.#state;
+    this.#tallies.charge(request.tallies ?? []);
+    const { budgets = [], tokenId } = request;
+    this.#shares.reserve(tokenId, seq, budgets, now);
+    this.#leases.tellNear(budgets, request.tenantId as TenantId, tokenId, now);
     const next = request.rate === null ? window : windowAfter(window, request.rate, now)[0];
     this.#write(
       request,
@@ -169,7 +224,7 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
     return verdict;
   }
 
-  #check(request: PreviewRequest, now: number): Extract<ChargeVerdict, { kind: "denied" }> | null {
+  #check(request: PreviewRequest, now: number): Denied | Short | null {
     const below = request.line === undefined ? null : this.#children.refusal(request.line, now);
     if (this.#revoked || below?.reason === "revoked") return { kind: "denied", reason: "revoked" };
     if (request.expiresAt <= now || below?.reason === "expired") return { kind: "denied", reason: "expired" };
@@ -193,7 +248,12 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
       const { connection, limit } = request.concurrency;
       if (this.#open.count(connection, now) >= limit) return { kind: "denied", reason: "concurrency" };
     }
-    return null;
+    const key = request.tallies === undefined ? null : this.#tallies.refusal(request.tallies);
+    if (key !== null) return { kind: "denied", reason: "tally", key };
+    const refused = request.budgets === undefined ? null : this.#shares.refusal(request.budgets, now);
+    if (refused?.kind !== "exceeded") return refused;
+    this.#leases.tellExceeded(refused, request.tenantId as TenantId, request.tokenId);
+    return budgetDenial(refused, now);
   }
 
   async preview(request: PreviewRequest): Promise<ChargePreview> {
@@ -202,7 +262,9 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
     const all = [uses, ...this.#children.uses(line)];
     if (request.epoch < epoch) return { verdict: { kind: "stale", epoch }, uses: all };
     const denied = this.#check(request, Date.now());
-    if (denied !== null) return { verdict: denied, uses: all };
+    if (denied?.kind === "denied") return { verdict: denied, uses: all };
+    if (denied !== null && !(await this.#leases.isLeft(denied.claim, request.tenantId as TenantId)))
+      return { verdict: budgetDenial(denied, Date.now()), uses: all };
     if (this.#full) return { verdict: { kind: "unrecorded" }, uses: all };
     return { verdict: { kind: "allowed", seq: seq + 1, uses: (all.at(-1) ?? 0) + 1 }, uses: all };
   }
@@ -234,6 +296,8 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
     }
     this.#state = { ...next, alarmAt, tenantId, expiresAt };
     const index = this.#freeIndex(next.seq, now);
+    const sums = this.#tallies.saved;
+    const shares = this.#shares.saved(now);
     const slot: Slot = {
       ...this.#state,
       callId,
@@ -243,6 +307,8 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
       verdict,
       ...(line === undefined ? {} : { line }),
       ...(proof === undefined ? {} : { proof }),
+      ...(sums === undefined ? {} : { sums }),
+      ...(shares === undefined ? {} : { shares }),
     };
     // As text, which costs less than having the object serialised.
     const text = JSON.stringify(slot);
@@ -306,7 +372,34 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
   }
 
   #settle(outcomes: readonly CallOutcome[]): void {
-    for (const outcome of outcomes) if (this.#open.end(outcome.seq)) this.#handover.settle(outcome);
+    const over: BudgetId[] = [];
+    for (const outcome of outcomes) {
+      if (!this.#open.end(outcome.seq)) continue;
+      this.#handover.settle(outcome);
+      if (outcome.costs !== undefined) over.push(...this.#shares.settle(outcome.seq, outcome.costs));
+    }
+    if (over.length === 0) return;
+    this.#saveShares();
+    this.ctx.waitUntil(this.#leases.tellBeyond(over, this.#shares.holder));
+  }
+
+  /** Calls that came to more than they reserved: unlike what comes back, that must not be forgotten. */
+  #saveShares(): void {
+    const newest = this.#ring.at(-1);
+    const text = newest === undefined ? undefined : this.ctx.storage.kv.get<string>(`slot:${newest.index}`);
+    if (newest === undefined || text === undefined) return;
+    const { shares: _shares, ...slot } = JSON.parse(text) as Slot;
+    const shares = this.#shares.saved(Date.now());
+    const changed: Slot = { ...slot, ...(shares === undefined ? {} : { shares }) };
+    this.ctx.storage.kv.put(`slot:${newest.index}`, JSON.stringify(changed));
+  }
+
+  async recallBudget({ budgetId, window, version }: Recall): Promise<number | null> {
+    return this.#shares.recalled(budgetId, window, version);
+  }
+
+  async budgetState(budgetId: BudgetId): Promise<HolderState | null> {
+    return this.#shares.state(budgetId);
   }
 
   async revoke(
@@ -322,6 +415,7 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
     }
     this.#revoked = true;
     this.ctx.storage.kv.put("revoked", Date.now());
+    this.ctx.waitUntil(this.#leases.release(tenantId as TenantId, this.#shares.holder));
   }
 
   async spend(proof: SpendableProof): Promise<boolean> {
@@ -336,7 +430,8 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
 
   async close(): Promise<boolean> {
     this.#denials.tell(Date.now(), true);
-    if (!(await this.#handover.flush())) return false;
+    if (!(await this.#handover.flush()) || !(await this.#leases.close(this.#tenantId, this.#shares.holder)))
+      return false;
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
     // What is written from here on needs an alarm of its own.
@@ -349,7 +444,10 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
     try {
       this.#denials.tell(Date.now(), true);
       if (this.#handover.waiting > 0) await this.ctx.storage.setAlarm(Date.now() + ALARM_MS);
-      const done = await this.#handover.flush();
+      const [done] = await Promise.all([
+        this.#handover.flush(),
+        this.#leases.release(this.#tenantId, this.#shares.holder),
+      ]);
       if (done && this.#state.expiresAt <= Date.now()) await this.close();
     } catch (error) {
       console.error(

@@ -1,10 +1,21 @@
 import { readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 
-/** What browsers run, by where it is written; the Worker serves what stands beside it with `.gz` at its end. */
-const SCRIPTS = ["src/api/pages/sign-in-client.js"];
+/** What browsers run, by where it is written, and what the Worker serves of it. */
+const SCRIPTS: Readonly<Record<string, string>> = {
+  "src/api/pages/sign-in-client.js": "src/api/pages/sign-in-client.js.gz",
+  "pages/approvals/main.ts": "src/api/pages/approvals-client.js.gz",
+};
+
+/** A page may share a file of the Worker's that also has what needs Node: that part is left out, being used by nobody. */
+const withoutNode: Plugin = {
+  name: "without-node",
+  setup(build) {
+    build.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, external: true, sideEffects: false }));
+  },
+};
 
 const root = path.resolve(import.meta.dirname, "..");
 
@@ -14,7 +25,7 @@ const root = path.resolve(import.meta.dirname, "..");
  */
 export async function buildPages({ write }: { readonly write: boolean }): Promise<readonly string[]> {
   const stale: string[] = [];
-  for (const script of SCRIPTS) {
+  for (const [script, compressed] of Object.entries(SCRIPTS)) {
     const { outputFiles } = await build({
       entryPoints: [script],
       absWorkingDir: root,
@@ -23,11 +34,13 @@ export async function buildPages({ write }: { readonly write: boolean }): Promis
       target: "es2022",
       minify: true,
       legalComments: "inline",
+      plugins: [withoutNode],
       write: false,
       logLevel: "silent",
     });
     const made = Buffer.from(outputFiles[0]?.contents ?? []);
-    const file = path.join(root, `${script}.gz`);
+    if (/\bfrom"node:/.test(made.toString())) throw new Error(`${script} needs what only Node has`);
+    const file = path.join(root, compressed);
     const held = await readFile(file).then(gunzipSync, () => null);
     if (held?.equals(made)) continue;
     stale.push(script);
@@ -42,5 +55,5 @@ export async function buildPages({ write }: { readonly write: boolean }): Promis
 /** `node local/pages.ts` */
 if (import.meta.main) {
   const stale = await buildPages({ write: true });
-  console.log(stale.length === 0 ? "current" : stale.map((script) => `${script}.gz`).join("\n"));
+  console.log(stale.length === 0 ? "current" : stale.join("\n"));
 }

@@ -8,6 +8,11 @@ interface Env {
   readonly TENANT_GATE: DurableObjectNamespace<import("../durable-objects/tenant-gate.ts").TenantGate>;
   readonly AUDIT_LEDGER: DurableObjectNamespace<import("../durable-objects/audit-ledger.ts").AuditLedger>;
   readonly CALLER_QUOTAS: DurableObjectNamespace<import("../durable-objects/caller-quotas.ts").CallerQuotas>;
+  readonly APPROVAL_DESK: DurableObjectNamespace<import("../durable-objects/approval-desk.ts").ApprovalDesk>;
+  readonly BUDGET_BOOK: DurableObjectNamespace<import("../durable-objects/budget-book.ts").BudgetBook>;
+  readonly NOTIFICATION_QUEUE: DurableObjectNamespace<
+    import("../durable-objects/notification-queue.ts").NotificationQueue
+  >;
   readonly ENVIRONMENT: string;
   /** `version:base64`, newest first, separated by commas. */
   readonly ROOT_KEYS?: string;
@@ -21,6 +26,10 @@ interface Env {
   readonly CLIENT_ADDRESS?: string;
   /** The oldest TLS version that is answered: "1.2" (default) or "1.3"; "terminated": TLS ends in front of the gateway. */
   readonly MIN_TLS?: string;
+  /** `https://host[:port]`: where notifications lead people; left out: the host a webhook was made through. */
+  readonly GATEWAY_ORIGIN?: string;
+  /** Cloudflare's email binding: sends notifications of the kind `email_binding`. */
+  readonly SEND_EMAIL?: SendEmail;
   /** Where to report vulnerabilities, and until when that holds: /.well-known/security.txt (api/security-txt.ts). */
   readonly SECURITY_CONTACT?: string;
   readonly SECURITY_EXPIRES?: string;

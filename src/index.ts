@@ -10,8 +10,11 @@ import { refusal } from "./gateway/refusal.ts";
 import { createGateway, createServices, hostsOf } from "./services.ts";
 import { sweep } from "./sweep.ts";
 
+export { ApprovalDesk } from "../durable-objects/approval-desk.ts";
 export { AuditLedger } from "../durable-objects/audit-ledger.ts";
+export { BudgetBook } from "../durable-objects/budget-book.ts";
 export { CallerQuotas } from "../durable-objects/caller-quotas.ts";
+export { NotificationQueue } from "../durable-objects/notification-queue.ts";
 export { ScopedToken } from "../durable-objects/scoped-token.ts";
 export { TenantGate } from "../durable-objects/tenant-gate.ts";
 

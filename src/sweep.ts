@@ -1,4 +1,3 @@
-import { sweepApprovals } from "./approvals/expiry.ts";
 import { AuditLog } from "./audit/audit.ts";
 import { auditOutbox } from "./audit/tables.ts";
 import { systemClock } from "./base/clock.ts";
@@ -9,6 +8,7 @@ import { forgetKeys } from "./identity/idempotency/keys.ts";
 import { GatedChanges } from "./identity/tenant-changes.ts";
 import type { GateObject } from "./identity/leases.ts";
 import { sweepPeople } from "./identity/sweep-people.ts";
+import { sweepPermissions } from "./permissions/sweep.ts";
 import { closeExpired } from "./tokens/expiry.ts";
 import { tellRevoked } from "./tokens/revoked.ts";
 import { sweepRevealGrants } from "./vault/reveal-ends.ts";
@@ -41,7 +41,7 @@ export async function sweep(env: Env, waitUntil: (promise: Promise<unknown>) => 
     await changes.forgetSettled(systemClock() - CHANGES_KEPT_MS, jurisdiction);
     await tellRevoked({ db, jurisdiction, clock: systemClock, object });
     await sweepPeople({ db, jurisdiction, clock: systemClock });
-    await sweepApprovals({
+    await sweepPermissions({
       db,
       jurisdiction,
       clock: systemClock,

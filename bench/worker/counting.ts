@@ -4,6 +4,8 @@ import { TenantGate as Gate } from "../../durable-objects/tenant-gate.ts";
 import worker from "../../src/index.ts";
 import { EmbeddedKeyProvider } from "../../src/vault/kms/embedded.ts";
 
+export { ApprovalDesk, BudgetBook, CallerQuotas, NotificationQueue } from "../../src/index.ts";
+
 /**
  * The gateway, with everything that costs counted on its way out: `GET /__counts` tells the counts since the last
  * `DELETE /__counts`. The objects run in the same isolate as the worker here, so one table counts both.

@@ -5,7 +5,8 @@ import { declareFor } from "../base/endpoint.ts";
 import { methodSchema } from "../base/glob.ts";
 import { idSchema, type TokenId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
-import type { Check, Explanation } from "../gateway/explain.ts";
+import type { Explanation } from "../gateway/explain.ts";
+import type { Check } from "../gateway/explain-trail.ts";
 import type { AgentCaller, MemberCaller, TokenCaller } from "../identity/caller.ts";
 import type { Api } from "./context.ts";
 
@@ -45,12 +46,15 @@ type Question = z.output<typeof questionSchema>;
 const CHECKS = {
   ...{ address: "address", token: "token", scope: "scope", connection: "connection", request: "request" },
   ...{ rules: "rules", body: "body", references: "references", secrets: "secrets" },
-  ...{ proof: "proof", uses: "uses", rate: "rate", concurrency: "concurrency" },
+  ...{ policies: "policies", permission: "permission" },
+  ...{ proof: "proof", uses: "uses", rate: "rate", concurrency: "concurrency", budgets: "budgets" },
 } as const satisfies { readonly [Name in Check]: Name };
 
 const explanationSchema = z
   .strictObject({
-    outcome: z.enum(["allowed", "refused", "needs_approval"]),
+    outcome: z
+      .enum(["allowed", "refused", "needs_approval", "unknown"])
+      .describe("`unknown`: whoever decides looks into the body, and the question has none."),
     status: z.int().nullable().describe("Of the gateway's refusal; null: the provider's answers."),
     code: z.string().nullable(),
     detail: z.string().nullable(),
@@ -62,6 +66,18 @@ const explanationSchema = z
     rules: z
       .strictObject({ connection: z.int().nullable(), token: z.int().nullable() })
       .describe("Which rule of `allow` lets the call through, by index."),
+    policies: z
+      .array(
+        z.strictObject({
+          id: idSchema("policy").nullable().describe("null: not told to agents, as is the version."),
+          name: z.string(),
+          version: z.int().nullable(),
+          effect: z.enum(["allow", "deny", "require_approval"]),
+          message: z.string().nullable(),
+          cause: z.enum(["matched", "error"]).describe("`error`: it could not be evaluated."),
+        }),
+      )
+      .describe("The policies that decide; none where nothing matched."),
     token: z.strictObject({
       token_id: idSchema("token"),
       expires_at: timeSchema,
@@ -108,7 +124,7 @@ export const explainEndpoints = [
             : { address: body.ip_address, shared: isSharedAddress(body.ip_address) },
         requestId,
       });
-      return c.json(render(explanation));
+      return c.json(render(explanation, caller.kind === "member"));
     },
   }),
 ];
@@ -136,8 +152,8 @@ async function grantFor(
   return services.tokens.get(caller.tenantId, caller.kind === "agent" ? caller.agentId : null, wanted);
 }
 
-function render(explanation: Explanation) {
-  const { refusal, token, checks, scopes, rules } = explanation;
+function render(explanation: Explanation, isMember: boolean) {
+  const { refusal, token, checks, scopes, rules, policies } = explanation;
   return {
     outcome: explanation.outcome,
     status: refusal?.status ?? null,
@@ -149,6 +165,10 @@ function render(explanation: Explanation) {
     destination: explanation.destination,
     scopes,
     rules,
+    policies: policies.map(({ id, name, version, effect, message, cause }) => ({
+      ...(isMember ? { id, version } : { id: null, version: null }),
+      ...{ name, effect, message, cause },
+    })),
     token: {
       token_id: token.tokenId,
       expires_at: new Date(token.expiresAt).toISOString(),

@@ -1,232 +1,215 @@
-import { and, count, desc, eq, gt, lt, lte, or, type SQL } from "drizzle-orm";
 import { z } from "zod";
-import { canonicalJson } from "../audit/canonical-json.ts";
-import { fitForOutbox } from "../audit/clean.ts";
-import { auditOutbox } from "../audit/tables.ts";
-import type { Clock } from "../base/clock.ts";
-import type { Database } from "../base/database.ts";
-import { sha256Hex } from "../base/digest.ts";
-import { type AgentId, type ApprovalId, idSchema, newId, type TenantId } from "../base/ids.ts";
+import type { AgentId, ApprovalId, TenantId, TokenId } from "../base/ids.ts";
+import { idSchema } from "../base/ids.ts";
 import { decodeCursor, encodeCursor, type Page } from "../base/page.ts";
 import { Problem } from "../base/problem.ts";
-import { readSecretUse } from "../connections/secret-use.ts";
-import type { Agent } from "../identity/agents.ts";
-import { approvalNeed } from "../identity/approval-need.ts";
-import { eventBy } from "../identity/events.ts";
-import type { ApprovalGate, GateVerdict, HeldRequest } from "../tokens/approval-gate.ts";
-import type { TokenRequest } from "../tokens/schemas.ts";
-import type { TokenAsker } from "../tokens/tokens.ts";
-import { readStrictSecrets } from "../vault/strict-secrets.ts";
-import { markExpired } from "./expiry.ts";
-import { type Reached, reachOf } from "./reach.ts";
-import { approvals, type ApprovalStatus } from "./tables.ts";
+import type { Caller, MemberCaller } from "../identity/caller.ts";
+import type { SealedTexts } from "../vault/sealed-text.ts";
+import type { Approvers } from "./approvers.ts";
+import type { Case, CaseKind, CaseStatus } from "./case.ts";
+import { type Answered, type By, shownNameOf } from "./desk.ts";
+import type { Desks } from "./desks.ts";
+import { FEED_MEMBER } from "./feed.ts";
+import type { ShownCall } from "./shown-schema.ts";
 
-export type Approval = typeof approvals.$inferSelect;
+/** How an approver grants less than what was asked for. */
+export interface Narrowing {
+  /**
+   * `wanted`: as the approver sent it; `standing`: JSON of what earlier approvers left of it, null: all. JSON of what is
+   * granted then. Throws VALIDATION_ERROR for what is more than either.
+   */
+  narrow(held: Case, standing: string | null, wanted: Readonly<Record<string, unknown>>): string;
+}
 
-/** How long people have to answer. */
-const ANSWERED_WITHIN_MS = 3_600_000;
-/** An agent that asks for more waits for answers first. */
-const MAX_PENDING = 20;
-/** What is looked through for what a request reaches. */
-const MAX_STRICT_SECRETS = 5_000;
-const MAX_CONNECTIONS = 5_000;
+export interface ApproverAnswer {
+  readonly comment?: string | undefined;
+  /** What is granted instead of what was asked for; left out: all of it. */
+  readonly granted?: Readonly<Record<string, unknown>> | undefined;
+}
 
-const FIRST_LOOK_MS = 250;
-const LATER_LOOKS_MS = 2_000;
+export interface ApprovalsParts {
+  readonly desks: Pick<Desks, "run">;
+  /** A desk as its feed is opened: the request must ask for a WebSocket. */
+  readonly feed: (tenantId: TenantId, request: Request) => Promise<Response>;
+  readonly approvers: Pick<Approvers, "check">;
+  readonly sealed: Pick<SealedTexts, "open">;
+  /** Of the kinds that can be narrowed. */
+  readonly narrowing: Partial<Readonly<Record<CaseKind, Narrowing>>>;
+}
 
-/** What reaches no secret needs nobody, whatever changes meanwhile. */
-const ANY_TIME: GateVerdict = { kind: "free", epoch: Number.MAX_SAFE_INTEGER };
+/** Another approver's vote between looking and voting: look again, so often. */
+const ROUNDS = 8;
+/** The desk's answer itself takes a moment. */
+const ANSWER_MS = 5_000;
 
 const cursorSchema = z.tuple([z.number().int(), idSchema("approval")]);
 
-/** Requests that people have to answer. One of another tenant is one that does not exist. */
-export class Approvals implements ApprovalGate {
-  readonly #db: Database;
-  readonly #clock: Clock;
-  readonly #onEvents: (tenantId: TenantId) => void;
+/** What people, and the agents that asked, do with requests for approval. One of another tenant does not exist. */
+export class Approvals {
+  readonly #parts: ApprovalsParts;
 
-  constructor(parts: {
-    readonly db: Database;
-    readonly clock: Clock;
-    /** The tenant's events wait in the outbox. */
-    readonly onEvents: (tenantId: TenantId) => void;
-  }) {
-    this.#db = parts.db;
-    this.#clock = parts.clock;
-    this.#onEvents = parts.onEvents;
-  }
-
-  /**
-   * A request for a token that reaches secrets above the standard tier waits for people, according to `approvalNeed`.
-   * The same request while that is open is that one. Throws CONFLICT where 20 of the agent's are open.
-   */
-  async ask(caller: TokenAsker, agent: Agent, request: TokenRequest): Promise<GateVerdict> {
-    const { tenantId } = caller;
-    if (request.scopes.every((scope) => scope === "namespaces:read")) return ANY_TIME;
-    const { epoch, value: strict } = await readStrictSecrets(this.#db, tenantId, MAX_STRICT_SECRETS);
-    const uses = strict?.length === 0 ? [] : await readSecretUse(this.#db, tenantId, MAX_CONNECTIONS);
-    const reached = reachOf(request.scopes, strict, uses);
-    // An agent that nobody trusts is asked for whatever it reaches: what its scopes match is also made tomorrow.
-    const need = approvalNeed(reached.tier, agent.trustTier);
-    if (need.approvals === 0) return { kind: "free", epoch };
-    const digest = digestOf(caller.agentId, request);
-    const open = await this.#open(tenantId, caller.agentId, digest);
-    if (open !== null) return open;
-    const row = {
-      id: newId("approval"),
-      agentId: caller.agentId,
-      ...{ digest, request, reach: reached.reach, tier: reached.tier },
-      approvalsNeeded: need.approvals,
-      delaySeconds: need.delaySeconds,
-      ip: caller.request.ip,
-      status: "pending" as const,
-      createdAt: this.#clock(),
-      expiresAt: this.#clock() + ANSWERED_WITHIN_MS,
-    };
-    return this.#write(caller, row, reached);
-  }
-
-  async #open(tenantId: TenantId, agentId: AgentId, digest: string): Promise<HeldRequest | null> {
-    const db = this.#db.of(tenantId).onPrimary();
-    const now = this.#clock();
-    const own = and(eq(approvals.agentId, agentId), eq(approvals.status, "pending"));
-    const [same, stale, [open]] = await db.batch([
-      db
-        .select()
-        .from(approvals)
-        .where(and(own, eq(approvals.digest, digest), gt(approvals.expiresAt, now))),
-      db
-        .select({ id: approvals.id })
-        .from(approvals)
-        .where(and(own, lte(approvals.expiresAt, now))),
-      db
-        .select({ count: count() })
-        .from(approvals)
-        .where(and(own, gt(approvals.expiresAt, now))),
-    ]);
-    const [held] = same;
-    if (held !== undefined) return { kind: "held", approvalId: held.id, expiresAt: held.expiresAt };
-    if (stale.length > 0) {
-      await markExpired(
-        this.#db,
-        tenantId,
-        stale.map(({ id }) => id),
-        now,
-      );
-      this.#onEvents(tenantId);
-    }
-    if ((open?.count ?? 0) < MAX_PENDING) return null;
-    throw new Problem("CONFLICT", `This agent has ${MAX_PENDING} requests that wait for people.`, {
-      why: "Wait for their answers, or until the oldest has been open for an hour.",
-    });
-  }
-
-  async #write(
-    caller: TokenAsker,
-    row: Omit<typeof approvals.$inferInsert, "tenantId">,
-    { tier, reach }: Reached,
-  ): Promise<HeldRequest> {
-    const { tenantId } = caller;
-    const db = this.#db.of(tenantId);
-    const event = eventBy(caller, row.createdAt, {
-      event_type: "approval.requested",
-      resource_type: "approval",
-      resource: row.id,
-      context: {
-        request_id: caller.request.requestId,
-        ...row.request.context,
-        agent_id: caller.agentId,
-        tier,
-        approvals_needed: row.approvalsNeeded,
-        delay_seconds: row.delaySeconds,
-        expires_at: new Date(row.expiresAt).toISOString(),
-        digest: row.digest,
-        secrets: reach.secrets,
-        connections: reach.connections,
-        scopes: row.request.scopes,
-      },
-    });
-    try {
-      await db.batch([
-        db.insert(approvals).values(row),
-        db.insert(auditOutbox).values({ event: fitForOutbox(event) }),
-      ]);
-    } catch (error) {
-      // Someone was faster with the same one.
-      const open = await this.#open(tenantId, caller.agentId, row.digest);
-      if (open !== null) return open;
-      throw error;
-    }
-    this.#onEvents(tenantId);
-    return { kind: "held", approvalId: row.id, expiresAt: row.expiresAt };
+  constructor(parts: ApprovalsParts) {
+    this.#parts = parts;
   }
 
   /** Newest first. */
   async list(
     tenantId: TenantId,
-    status: ApprovalStatus | undefined,
+    filter: { readonly status: CaseStatus | null; readonly kind: CaseKind | null },
     { limit, cursor }: Page,
-  ): Promise<{ readonly approvals: readonly Approval[]; readonly nextCursor: string | null }> {
-    const after = cursor === undefined ? undefined : decodeCursor(cursor, cursorSchema);
-    const rows = await this.#db
-      .of(tenantId)
-      .select()
-      .from(approvals)
-      .where(
-        and(
-          this.#isStatus(status),
-          after &&
-            or(
-              lt(approvals.createdAt, after[0]),
-              and(eq(approvals.createdAt, after[0]), lt(approvals.id, after[1])),
-            ),
-        ),
-      )
-      .orderBy(desc(approvals.createdAt), desc(approvals.id))
-      .limit(limit + 1);
-    const page = rows.slice(0, limit).map((row) => this.#asOfNow(row));
+  ): Promise<{ readonly approvals: readonly Case[]; readonly nextCursor: string | null }> {
+    const before = cursor === undefined ? null : decodeCursor(cursor, cursorSchema);
+    const query = { ...filter, before, limit: limit + 1 };
+    const cases = await this.#parts.desks.run(tenantId, (desk) => desk.list(query));
+    const page = cases.slice(0, limit);
     const last = page.at(-1);
-    const more = rows.length > limit && last !== undefined;
+    const more = cases.length > limit && last !== undefined;
     return { approvals: page, nextCursor: more ? encodeCursor([last.createdAt, last.id]) : null };
   }
 
-  /** Throws NOT_FOUND, also for another agent's. */
-  async get(tenantId: TenantId, agentId: AgentId, id: ApprovalId): Promise<Approval> {
-    const rows = await this.#db
-      .of(tenantId)
-      .onPrimary()
-      .select()
-      .from(approvals)
-      .where(and(eq(approvals.id, id), eq(approvals.agentId, agentId)));
-    if (rows[0] === undefined) throw new Problem("NOT_FOUND", "There is no such request for approval.");
-    return this.#asOfNow(rows[0]);
+  /** With what is shown of a call. Throws NOT_FOUND. */
+  async get(
+    tenantId: TenantId,
+    id: ApprovalId,
+  ): Promise<{ readonly held: Case; readonly shown: ShownCall | null }> {
+    const found = await this.#parts.desks.run(tenantId, (desk) => desk.get(id));
+    if (found === null) throw notFound();
+    const { held, sealed } = found;
+    if (sealed === null || held.kind !== "call") return { held, shown: null };
+    const text = await this.#parts.sealed.open(tenantId, shownNameOf(held.digest), sealed);
+    return { held, shown: JSON.parse(text.reveal()) as ShownCall };
   }
 
-  /** As `get`, once it is answered, or after so many seconds. */
-  async wait(tenantId: TenantId, agentId: AgentId, id: ApprovalId, seconds: number): Promise<Approval> {
-    const until = this.#clock() + seconds * 1_000;
-    for (let pause = FIRST_LOOK_MS; ; pause = Math.min(pause * 2, LATER_LOOKS_MS)) {
-      const approval = await this.get(tenantId, agentId, id);
-      const left = until - this.#clock();
-      if (approval.status !== "pending" || left <= 0) return approval;
-      await scheduler.wait(Math.min(pause, left));
+  /**
+   * A person's word for it; twice is once. Throws NOT_FOUND, ROLE_DENIED for who may not approve this one (`Approvers`),
+   * CONFLICT where it does not wait for that, VALIDATION_ERROR for a `granted` that is more than what was asked for.
+   */
+  async approve(caller: MemberCaller, id: ApprovalId, answer: ApproverAnswer): Promise<Case> {
+    const { tenantId, memberId } = caller;
+    const { comment, granted: wanted } = answer;
+    for (let round = 0; round < ROUNDS; round++) {
+      const found = await this.#parts.desks.run(tenantId, (desk) => desk.get(id));
+      if (found === null) throw notFound();
+      const { held } = found;
+      const apartFrom = await this.#parts.approvers.check(caller, held);
+      const granted = wanted === undefined ? null : this.#narrow(held, wanted);
+      const vote = { memberId, granted, comment: comment ?? null, apartFrom };
+      const answered = await this.#parts.desks.run(tenantId, (desk) => desk.approve(id, vote, byOf(caller)));
+      if (answered.kind !== "recheck") return settled(answered, null);
     }
+    throw new Problem("UNAVAILABLE", "Others are answering this right now. Try again.", {
+      headers: { "retry-after": "1" },
+    });
   }
 
-  #isStatus(status: ApprovalStatus | undefined): SQL | undefined {
-    if (status === undefined) return undefined;
-    const now = this.#clock();
-    const isLate = and(eq(approvals.status, "pending"), lte(approvals.expiresAt, now));
-    if (status === "pending") return and(eq(approvals.status, "pending"), gt(approvals.expiresAt, now));
-    return status === "expired" ? or(eq(approvals.status, "expired"), isLate) : eq(approvals.status, status);
+  /** One denial suffices, while it waits or its delay runs. Throws NOT_FOUND, CONFLICT where it is over. */
+  async deny(caller: MemberCaller, id: ApprovalId, reason: string): Promise<Case> {
+    const by = byOf(caller);
+    return settled(
+      await this.#parts.desks.run(caller.tenantId, (desk) => desk.deny(id, reason, by)),
+      "denied",
+    );
   }
 
-  #asOfNow(row: Approval): Approval {
-    return row.status === "pending" && row.expiresAt <= this.#clock() ? { ...row, status: "expired" } : row;
+  /** Takes it back, while it waits or its delay runs. Throws NOT_FOUND, CONFLICT where it is over. */
+  async cancel(caller: MemberCaller, id: ApprovalId, reason: string | null): Promise<Case> {
+    return this.#cancel(caller, id, reason);
+  }
+
+  /** What an agent asked for itself. Throws NOT_FOUND, also for another agent's. */
+  async own(tenantId: TenantId, agentId: AgentId, id: ApprovalId): Promise<Case> {
+    const found = await this.#parts.desks.run(tenantId, (desk) => desk.get(id));
+    return ownedBy(agentId, found?.held ?? null);
+  }
+
+  /** As `own`, once it is answered, or after so many seconds. */
+  async wait(tenantId: TenantId, agentId: AgentId, id: ApprovalId, seconds: number): Promise<Case> {
+    const held = await this.own(tenantId, agentId, id);
+    if (held.status !== "pending" || seconds === 0) return held;
+    const milliseconds = seconds * 1_000;
+    const decided = await this.#parts.desks.run(
+      tenantId,
+      (desk) => desk.decided(id, "answered", milliseconds),
+      milliseconds + ANSWER_MS,
+    );
+    return ownedBy(agentId, decided);
+  }
+
+  /**
+   * An agent takes back what it asked for itself; with a token only what that very token's calls asked for. Throws
+   * NOT_FOUND, also for what is not its own, and CONFLICT where it is over.
+   */
+  async cancelOwn(
+    caller: Pick<Caller, "tenantId" | "actor" | "request">,
+    own: { readonly agentId: AgentId; readonly tokenId: TokenId | null },
+    id: ApprovalId,
+    reason: string | null,
+  ): Promise<Case> {
+    const held = await this.own(caller.tenantId, own.agentId, id);
+    if (own.tokenId !== null && held.tokenId !== own.tokenId) throw notFound();
+    return this.#cancel(caller, id, reason);
+  }
+
+  /** What happens from now on, over a WebSocket, for a quarter of an hour at most. */
+  async feed({ tenantId, memberId }: MemberCaller): Promise<Response> {
+    const headers = { upgrade: "websocket", [FEED_MEMBER]: memberId };
+    const { webSocket } = await this.#parts.feed(tenantId, new Request("https://desk/feed", { headers }));
+    if (webSocket === null) throw new Problem("UNAVAILABLE", "The feed cannot be had right now. Try again.");
+    // One of our own: what an object answers cannot be marked as an answer of the API.
+    return new Response(null, { status: 101, webSocket });
+  }
+
+  #narrow(held: Case, wanted: Readonly<Record<string, unknown>>): string {
+    const narrowing = this.#parts.narrowing[held.kind];
+    if (narrowing === undefined) {
+      throw new Problem("VALIDATION_ERROR", "This is approved as it was asked for, or not at all.", {
+        why: "Leave `granted` out. Only permissions can be granted for less than what was asked for.",
+      });
+    }
+    return narrowing.narrow(held, held.votes.at(-1)?.granted ?? null, wanted);
+  }
+
+  async #cancel(
+    caller: Pick<Caller, "tenantId" | "actor" | "request">,
+    id: ApprovalId,
+    reason: string | null,
+  ): Promise<Case> {
+    const by = byOf(caller);
+    return settled(
+      await this.#parts.desks.run(caller.tenantId, (desk) => desk.cancel(id, reason, by)),
+      "cancelled",
+    );
   }
 }
 
-/** Of what is asked for, the reason given included, and by whom. */
-function digestOf(agentId: AgentId, request: TokenRequest): string {
-  return sha256Hex(canonicalJson({ kind: "token", agent_id: agentId, ...request }));
+/** `wanted`: the status that was to be reached: what has it already, by an answer that got lost, is done. */
+function settled(answered: Answered, wanted: CaseStatus | null): Case {
+  switch (answered.kind) {
+    case "ok":
+      return answered.held;
+    case "unknown":
+      throw notFound();
+    case "answered":
+      throw new Problem("CONFLICT", "You have approved this already, and otherwise.", {
+        why: "Cancel it, and have it asked for again.",
+      });
+    case "recheck":
+    case "over":
+      if (answered.held.status === wanted) return answered.held;
+      throw new Problem("CONFLICT", `This does not wait for that any more: it is ${answered.held.status}.`);
+  }
+}
+
+function ownedBy(agentId: AgentId, held: Case | null): Case {
+  if (held === null || held.agentId !== agentId) throw notFound();
+  return held;
+}
+
+function byOf({ actor, request }: Pick<Caller, "actor" | "request">): By {
+  const { ip, userAgent, requestId } = request;
+  return { actor, ip, userAgent, requestId };
+}
+
+function notFound(): Problem {
+  return new Problem("NOT_FOUND", "There is no such request for approval.");
 }

@@ -8,7 +8,7 @@ export interface Reach {
   /** How many secrets; null: more than are looked through. */
   readonly secrets: number | null;
   /** The first of them, by path. */
-  readonly shown: readonly StrictSecret[];
+  readonly shown: readonly Pick<StrictSecret, "path" | "tier">[];
   /** Connections through which it uses one. */
   readonly connections: readonly string[];
 }
@@ -16,7 +16,19 @@ export interface Reach {
 export interface Reached {
   readonly tier: SecretTier;
   readonly reach: Reach;
+  /** All of the secrets; null: more than are looked through. */
+  readonly secrets: readonly StrictSecret[] | null;
+  /** All of the connections through which it uses one. */
+  readonly connections: readonly Pick<SecretUse, "slug" | "updatedAt">[];
 }
+
+/** Of scopes that are about no secret. */
+export const NOTHING_REACHED: Reached = {
+  tier: "standard",
+  reach: { secrets: 0, shown: [], connections: [] },
+  secrets: [],
+  connections: [],
+};
 
 const SHOWN = 20;
 const SECRET_ACTIONS = ["read", "use", "write", "delete"] as const;
@@ -32,7 +44,8 @@ export function reachOf(
   uses: readonly SecretUse[] | null,
 ): Reached {
   if (strict === null || uses === null) {
-    return { tier: "critical", reach: { secrets: null, shown: [], connections: [] } };
+    const reach = { secrets: null, shown: [], connections: [] };
+    return { tier: "critical", reach, secrets: null, connections: [] };
   }
   const called = uses.filter(({ slug }) => allows(scopes, "connections", "call", slug));
   const usedBy = new Set(called.flatMap(({ secrets }) => secrets));
@@ -45,9 +58,11 @@ export function reachOf(
     tier: strictestOf(reached),
     reach: {
       secrets: reached.length,
-      shown: reached.slice(0, SHOWN),
+      shown: reached.slice(0, SHOWN).map(({ path, tier }) => ({ path, tier })),
       connections: connections.slice(0, SHOWN).map(({ slug }) => slug),
     },
+    secrets: reached,
+    connections,
   };
 }
 

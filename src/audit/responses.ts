@@ -26,3 +26,42 @@ export const eventPageSchema = z.strictObject({
     .describe("May be short or empty although `next_cursor` says that there is more to look through."),
   next_cursor: nextCursorSchema,
 });
+
+const countSchema = z.int().min(0);
+const shareSchema = z.number().min(0).max(1).nullable();
+
+/** `GET /v1/metrics`. */
+export const metricsSchema = z
+  .strictObject({
+    period: z.string(),
+    from: timeSchema,
+    to: timeSchema,
+    complete: z
+      .boolean()
+      .describe(
+        "False where more happened than is counted for one answer: then `from` is later than the period's beginning.",
+      ),
+    calls: z.strictObject({
+      allowed: countSchema,
+      denied: countSchema.describe("By the gateway; repeated refusals each."),
+      failed: countSchema.describe("Passed on, and failed behind the gateway."),
+      denial_rate: shareSchema.describe("Of all calls, the refused; null without any."),
+    }),
+    tokens: z.strictObject({
+      issued: countSchema,
+      unused: countSchema.describe("Of those issued in the period, never used in it."),
+      unused_rate: shareSchema,
+      denied: countSchema.describe("Refused uses beside calls."),
+      revoked: countSchema,
+    }),
+    approvals: z.strictObject({
+      requested: countSchema,
+      granted: countSchema,
+      denied: countSchema,
+      timed_out: countSchema,
+    }),
+    connections: z
+      .array(z.strictObject({ connection: z.string(), allowed: countSchema, denied: countSchema }))
+      .describe("The 20 that were called most."),
+  })
+  .meta({ id: "Metrics" });

@@ -20,6 +20,11 @@ const PREFIXES = {
   version: { prefix: "ver", bytes: 12 },
   connection: { prefix: "con", bytes: 12 },
   approval: { prefix: "apr", bytes: 12 },
+  policy: { prefix: "pol", bytes: 12 },
+  permission: { prefix: "perm", bytes: 12 },
+  budget: { prefix: "bud", bytes: 12 },
+  webhook: { prefix: "whk", bytes: 12 },
+  delivery: { prefix: "dlv", bytes: 12 },
   event: { prefix: "evt", bytes: 12 },
   call: { prefix: "call", bytes: 12 },
   request: { prefix: "req", bytes: 12 },
@@ -43,6 +48,11 @@ export type SecretId = IdOf<"secret">;
 export type VersionId = IdOf<"version">;
 export type ConnectionId = IdOf<"connection">;
 export type ApprovalId = IdOf<"approval">;
+export type PolicyId = IdOf<"policy">;
+export type PermissionId = IdOf<"permission">;
+export type BudgetId = IdOf<"budget">;
+export type WebhookId = IdOf<"webhook">;
+export type DeliveryId = IdOf<"delivery">;
 
 /** Lower-case hex of bytes. */
 export function toHex(bytes: Uint8Array): string {

@@ -5,6 +5,7 @@ import type { OAuthError } from "./oauth-error.ts";
 const TABLE = {
   VALIDATION_ERROR: { status: 400, title: "The request is not valid" },
   JSON_TOO_DEEP: { status: 400, title: "The JSON is nested too deeply" },
+  BODY_AMBIGUOUS: { status: 400, title: "The request can be read in more than one way" },
   PATH_REFUSED: { status: 400, title: "The request target is ambiguous" },
   HEADER_REFUSED: { status: 400, title: "A request header is not allowed" },
   EXCHANGE_REFUSED: { status: 400, title: "The subject token is not accepted" },
@@ -20,8 +21,11 @@ const TABLE = {
   ROLE_DENIED: { status: 403, title: "Your role does not allow this" },
   TRAIL_SUSPENDED: { status: 403, title: "You may read plaintext right now" },
   REVEAL_DENIED: { status: 403, title: "Reading plaintext is off" },
+  POLICY_DENIED: { status: 403, title: "A policy does not allow this" },
+  PERMISSION_DENIED: { status: 403, title: "Outside of what was permitted" },
   TENANT_FROZEN: { status: 403, title: "This tenant is frozen" },
   APPROVAL_REQUIRED: { status: 403, title: "A person must approve this" },
+  APPROVAL_DENIED: { status: 403, title: "A person has denied this" },
   NOT_FOUND: { status: 404, title: "Not found" },
   SECRET_NOT_FOUND: { status: 404, title: "No such secret" },
   METHOD_NOT_ALLOWED: { status: 405, title: "Method not allowed" },
@@ -37,6 +41,7 @@ const TABLE = {
   IDEMPOTENCY_CONFLICT: { status: 422, title: "The idempotency key belongs to another request" },
   RATE_LIMITED: { status: 429, title: "Too many requests" },
   CONCURRENCY_LIMITED: { status: 429, title: "Too many calls at the same time" },
+  BUDGET_EXCEEDED: { status: 429, title: "A budget is used up" },
   HEADERS_TOO_LARGE: { status: 431, title: "The headers are too large" },
   INTERNAL: { status: 500, title: "Something went wrong here" },
   UPSTREAM_FAILED: { status: 502, title: "The upstream could not be reached" },
@@ -54,9 +59,26 @@ export function statusOf(code: ProblemCode): number {
   return TABLE[code].status;
 }
 
+/** What was wrong with a part of the input, and where in its text, from 1. */
+export interface InputFault {
+  readonly path: string;
+  readonly message: string;
+  readonly line?: number;
+  readonly column?: number;
+}
+
+/** The approval that a call waits for, or that was denied. */
+export interface ApprovalNotice {
+  readonly id: ApprovalId;
+  /** What else is told of it, as RFC 9457 extension members. */
+  readonly members: Readonly<Record<string, string | number | boolean | null>>;
+  /** The caller would have a 202: it prefers to come back. */
+  readonly isAccepted: boolean;
+}
+
 export interface ProblemOptions {
   /** What was wrong with which part of the input; RFC 9457 extension members. Never a secret. */
-  readonly errors?: readonly { readonly path: string; readonly message: string }[];
+  readonly errors?: readonly InputFault[];
   /** What to do next, for an agent or a person that can act on it. */
   readonly why?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -64,6 +86,10 @@ export interface ProblemOptions {
   readonly oauth?: OAuthError;
   /** What people have to answer first: told by OAuth answers (oauth-error.ts). */
   readonly approvalId?: ApprovalId;
+  /** The same, of a call. */
+  readonly approval?: ApprovalNotice;
+  /** The budget that has too little left, and when it refills (ISO 8601; null: never). */
+  readonly budget?: { readonly id: string; readonly name: string; readonly refillsAt: string | null };
   /** Although it failed here, surely nothing was changed: the same `Idempotency-Key` may come again. */
   readonly nothingDone?: true;
   readonly cause?: unknown;
@@ -85,14 +111,17 @@ export class Problem extends Error {
   }
 
   get status(): number {
-    return TABLE[this.code].status;
+    return this.options.approval?.isAccepted === true ? 202 : TABLE[this.code].status;
   }
 }
 
 /** Renders a problem as RFC 9457 members plus `error: { code, message }` (the dialect of existing clients). */
 export function renderProblem(problem: Problem, requestId: string, accept: string | null): Response {
-  const { status, title } = TABLE[problem.code];
-  const { errors, why, headers } = problem.options;
+  const { title } = TABLE[problem.code];
+  const { status } = problem;
+  const { errors, why, budget, approval, headers } = problem.options;
+  // Under `error` as well: it is all that some SDKs keep of a refusal.
+  const approvalId = approval ? { approval_id: approval.id } : {};
   const body = {
     type: `https://valetkey.dev/errors/${problem.code}`,
     title,
@@ -100,9 +129,11 @@ export function renderProblem(problem: Problem, requestId: string, accept: strin
     detail: problem.message,
     instance: `urn:valetkey:request:${requestId}`,
     request_id: requestId,
-    error: { code: problem.code, message: problem.message },
+    error: { code: problem.code, message: problem.message, ...approvalId },
     ...(errors ? { errors } : {}),
     ...(why ? { why } : {}),
+    ...(budget ? { budget: { id: budget.id, name: budget.name }, refills_at: budget.refillsAt } : {}),
+    ...(approval ? { ...approval.members, ...approvalId } : {}),
   };
   return new Response(JSON.stringify(body), {
     status,

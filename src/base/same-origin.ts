@@ -8,8 +8,12 @@ const SAFE = new Set(["GET", "HEAD"]);
  * rests on them has to show that a page of our own sent it: by `Origin`, which no page can set, or where a browser
  * leaves that out by `Sec-Fetch-Site`. Throws CSRF_REFUSED (attack 85).
  */
-export function requireSameOrigin({ method, headers }: Request, ownOrigin: string): void {
-  if (SAFE.has(method)) return;
+export function requireSameOrigin(request: Request, ownOrigin: string): void {
+  if (!SAFE.has(request.method)) requireOwnPage(request, ownOrigin);
+}
+
+/** The same whatever the method: a WebSocket is opened by a GET, from any page, and then talks (RFC 6455 §10.2). */
+export function requireOwnPage({ headers }: Request, ownOrigin: string): void {
   const origin = headers.get("origin");
   if (origin === null ? headers.get("sec-fetch-site") === "same-origin" : origin === ownOrigin) return;
   throw new Problem("CSRF_REFUSED", "Nothing shows that one of the gateway's own pages sent this.", {

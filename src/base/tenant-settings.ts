@@ -34,4 +34,7 @@ export function secretSettings(stored: StoredSecretSettings | undefined): Secret
   };
 }
 
+/** How long after the last approval what reaches a critical secret waits, where its namespace does not say. */
+export const APPROVAL_DELAY_SECONDS = 300;
+
 export const DAY_MS = 86_400_000;

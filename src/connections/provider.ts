@@ -1,3 +1,7 @@
+import type { CallHint } from "./call-hint.ts";
+
+import type { UsagePlaces } from "../budgets/usage.ts";
+
 /**
  * Where a provider's own SDK puts the key it was given: where the gateway finds the agent's token. Header names are
  * lower-case; schemes compare without regard to case (RFC 9110, 11.1), and no scheme means the whole value. Under
@@ -28,7 +32,11 @@ export interface Provider {
   readonly credential: { readonly kind: string } & Readonly<Record<string, unknown>>;
   /** Fixed headers the API needs and its SDKs send anyway; sent only where the client sent none. */
   readonly defaultHeaders?: Readonly<Record<string, string>>;
+  /** Where its answers tell what they came to, for prices by model. */
+  readonly usage?: UsagePlaces;
   readonly docs: string;
   /** A cheap authenticated request that tells whether a credential works. `path` may carry a query. */
   readonly probe: { readonly method: string; readonly path: string };
+  /** What people are told of calls that they are asked to approve; the first that fits one. */
+  readonly hints?: readonly CallHint[];
 }

@@ -7,6 +7,8 @@ export interface SecretUse {
   readonly slug: string;
   /** Paths. */
   readonly secrets: readonly string[];
+  /** When the connection was last changed, in milliseconds since 1970. */
+  readonly updatedAt: number;
 }
 
 const ROWS_AT_ONCE = 500;
@@ -21,12 +23,12 @@ export async function readSecretUse(
   const found: SecretUse[] = [];
   for (let after = ""; ;) {
     const rows = await primary
-      .select({ slug: connections.slug, secrets: connections.secrets })
+      .select({ slug: connections.slug, secrets: connections.secrets, updatedAt: connections.updatedAt })
       .from(connections)
       .where(gt(connections.slug, after))
       .orderBy(asc(connections.slug))
       .limit(ROWS_AT_ONCE);
-    found.push(...rows.map(({ slug, secrets }) => ({ slug, secrets: Object.values(secrets) })));
+    found.push(...rows.map(({ secrets, ...row }) => ({ ...row, secrets: Object.values(secrets) })));
     if (found.length > most) return null;
     const last = rows.at(-1);
     if (last === undefined || rows.length < ROWS_AT_ONCE) return found;

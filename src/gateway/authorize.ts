@@ -11,6 +11,7 @@ export interface Call {
 }
 
 export type Decision =
+  /** Within all bounds. */
   | { readonly kind: "allow" }
   | {
       readonly kind: "deny";
@@ -25,12 +26,9 @@ const MAX_RULED_PATH = 4_096;
 
 const ALLOW: Decision = { kind: "allow" };
 
-function deny(
-  code: Extract<Decision, { kind: "deny" }>["code"],
-  reason: string,
-  detail: string,
-  why: string,
-): Decision {
+type Denial = Extract<Decision, { kind: "deny" }>;
+
+function deny(code: Denial["code"], reason: string, detail: string, why: string): Denial {
   return { kind: "deny", code, reason, detail, why };
 }
 
@@ -68,17 +66,49 @@ export function mayCall(grant: Grant, slug: string): Decision {
 /** One of each kind that servers know, and one that none does. */
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "LINK"];
 
-/** Whether a call that is allowed would be with any method: then none that its body names matters (attack 28). */
-export function isMethodFree(grant: Grant, lease: GateLease, route: Route, path: string): boolean {
+/**
+ * Whether a call that is allowed would be with any method: then none that its body names matters (attack 28). Policies
+ * and permissions are rules about methods as well, whatever they say.
+ */
+export function isMethodFree(
+  grant: Grant,
+  lease: GateLease,
+  route: Route,
+  path: string,
+  isPoliced: boolean,
+): boolean {
+  if (isPoliced || grant.permission !== null) return false;
   if (route.allow === null && grant.allow === null) return true;
-  return METHODS.every((method) => authorize(grant, lease, route, { method, path }).kind === "allow");
+  return METHODS.every((method) => authorize(grant, lease, route, { method, path }, false).kind === "allow");
+}
+
+/** Whether a connection lets a call through that is within its bounds, and of which no policy says anything. */
+export function isOpen(route: Route): boolean {
+  return route.allow !== null || route.default === "allow";
+}
+
+/** The refusal of a call that nothing opens a connection for. */
+export function closed(route: Route, call: Call): Denial {
+  return deny(
+    "SCOPE_DENIED",
+    "connection-rule",
+    `The connection "${route.slug}" does not let ${call.method} ${call.path} through.`,
+    "Ask an editor of this tenant to add the call to the connection's `allow` list, or for a policy that allows it.",
+  );
 }
 
 /**
- * grant × connection × the actual call → allow or deny. Pure; whatever is not covered is refused. (That a grant is not
- * revoked is asked before, as part of who calls: `tokens/watermarks.ts`.)
+ * grant × connection × the actual call → within the bounds, or denied. Pure; whatever is not covered is refused. What a
+ * connection that denies by default lets through is for its policies to say, where there are any (`isPoliced`). (That a
+ * grant is not revoked is asked before, as part of who calls: `tokens/watermarks.ts`.)
  */
-export function authorize(grant: Grant, lease: GateLease, route: Route, call: Call): Decision {
+export function authorize(
+  grant: Grant,
+  lease: GateLease,
+  route: Route,
+  call: Call,
+  isPoliced: boolean,
+): Decision {
   if (lease.frozen) {
     return deny(
       "TENANT_FROZEN",
@@ -89,7 +119,7 @@ export function authorize(grant: Grant, lease: GateLease, route: Route, call: Ca
   }
   const scope = mayCall(grant, route.slug);
   if (scope.kind === "deny") return scope;
-  const isRuled = route.allow !== null || grant.allow !== null;
+  const isRuled = route.allow !== null || grant.allow !== null || grant.permission !== null;
   if (isRuled && call.path.length > MAX_RULED_PATH) {
     return deny(
       "PATH_REFUSED",
@@ -99,13 +129,8 @@ export function authorize(grant: Grant, lease: GateLease, route: Route, call: Ca
     );
   }
   const where = `${call.method} ${call.path}`;
-  if (route.allow !== null ? connectionRule(route.allow, call) < 0 : route.default === "deny") {
-    return deny(
-      "SCOPE_DENIED",
-      "connection-rule",
-      `The connection "${route.slug}" does not let ${where} through.`,
-      "Ask an editor of this tenant to add the call to the connection's `allow` list.",
-    );
+  if (route.allow !== null ? connectionRule(route.allow, call) < 0 : !isOpen(route) && !isPoliced) {
+    return closed(route, call);
   }
   if (grant.allow !== null && tokenRule(grant.allow, route.slug, call) < 0) {
     return deny(

@@ -5,10 +5,13 @@ import { readBody, tooLarge } from "../base/request.ts";
 /** The body of one call. A call may be decided several times; what it carries can be taken from the wire only once. */
 export class CallBody {
   readonly #request: Request;
+  /** False of a call that was only described, without saying what it carries. */
+  readonly isKnown: boolean;
   #read: Promise<Uint8Array> | null = null;
 
-  constructor(request: Request) {
+  constructor(request: Request, isKnown: boolean = true) {
     this.#request = request;
+    this.isKnown = isKnown;
   }
 
   /**

@@ -41,12 +41,14 @@ export function callOf(
     readonly requestId: string;
     readonly client: ClientAddress;
     readonly target: Target;
+    /** False of a call that was only described, without saying what it carries. */
+    readonly isBodyKnown?: boolean;
   },
 ): AgentCall {
-  const { requestId, client, target, ...read } = parts;
+  const { requestId, client, target, isBodyKnown, ...read } = parts;
   return {
     ...read,
-    body: new CallBody(read.request),
+    body: new CallBody(read.request, isBodyKnown),
     info: { requestId, ip: client.address, userAgent: fieldOf(read.fields, "user-agent") },
     ip: client.shared ? null : client.address,
     method: read.request.method,
@@ -100,6 +102,7 @@ export function callEvent(call: AgentCall, path: string, host: string | null): E
       ...(grant.user === null ? {} : { user: grant.user }),
       token_id: grant.tokenId,
       ...(grant.ancestors[0] === undefined ? {} : { root_token_id: grant.ancestors[0].tokenId }),
+      ...(grant.permission === null ? {} : { permission_id: grant.permission.permissionId }),
       request_id: info.requestId,
       method,
       path: path.slice(0, 512).replace(TOKENS, "[token]"),

@@ -1,6 +1,10 @@
 import type { AtEpoch } from "../base/epoch-cache.ts";
 import type { TenantId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
+import type { BudgetSet, Reservation } from "../budgets/budget-set.ts";
+import type { RequestView } from "../policies/request-view.ts";
+import type { PolicyReads, PolicySet, PolicyVerdict } from "../policies/verdict.ts";
+import type { Tally } from "../tokens/permission.ts";
 import type { Connection } from "../connections/connection.ts";
 import { checkUse, type SealedSecrets } from "../credentials/obtain.ts";
 import type { GateLease } from "../identity/leases.ts";
@@ -10,6 +14,9 @@ import { checkPlace, unauthorized } from "./authenticate.ts";
 import { authorize, type Decision, isMethodFree, mayCall } from "./authorize.ts";
 import type { AgentCall } from "./call.ts";
 import type { Gateway } from "./gateway.ts";
+import { ALL, type Ask, askedBy, factsOf, lookersAt, permittedBy } from "./policing.ts";
+import { viewOf } from "./policing-view.ts";
+import { readsWith, reservationOf } from "./meter-call.ts";
 import { findReferences } from "./references.ts";
 import { compileRoute, type Route } from "./route.ts";
 import { type Draft, draftOutgoing, takeBody } from "./inject.ts";
@@ -22,6 +29,14 @@ export interface Decided {
   readonly draft: Draft;
   /** What a bulk revocation may reach it by: an open stream is held against the same. */
   readonly targets: UseTargets;
+  /** What the call was decided on; where `ask` is not null, all of it was read: `draft.outgoing.body` is what is sent. */
+  readonly view: RequestView;
+  /** Null where nobody has to be asked. */
+  readonly ask: Ask | null;
+  /** What the token's permission counts of it, to be charged with it. */
+  readonly tallies: readonly Tally[];
+  /** What it reserves of budgets, to be charged with it; null: none apply. */
+  readonly reservation: Reservation | null;
 }
 
 const ROUNDS = 3;
@@ -36,7 +51,10 @@ export type DecisionStep =
   | "rules"
   | "body"
   | "references"
-  | "secrets";
+  | "secrets"
+  | "policies"
+  | "permission"
+  | "budgets";
 
 /** Is told how far a decision has come: what was announced before a refusal is why it came. */
 export interface DecisionTrace {
@@ -44,9 +62,21 @@ export interface DecisionTrace {
   step(name: DecisionStep): void;
   /** The connection is known, and the path as it would be sent. */
   at(route: Route, path: string): void;
+  /** What is looked into by whoever decides. */
+  looked(reads: PolicyReads): void;
+  /** What the policies say, where any apply. */
+  policed(verdict: PolicyVerdict): void;
+  /** The constraint of the token's permission that is not met. */
+  constrained(constraint: string): void;
 }
 
-const UNTRACED: DecisionTrace = { step: () => undefined, at: () => undefined };
+const UNTRACED: DecisionTrace = {
+  step: () => undefined,
+  at: () => undefined,
+  looked: () => undefined,
+  policed: () => undefined,
+  constrained: () => undefined,
+};
 
 /** Resolves and authorizes a call under a lease; throws the Problem the agent will see. */
 export async function decideCall(
@@ -91,6 +121,14 @@ class Parts {
     return this.#note(await this.#gateway.connections.find(this.#tenantId, slug, this.#epoch));
   }
 
+  async policies(): Promise<PolicySet> {
+    return this.#note(await this.#gateway.policies.find(this.#tenantId, this.#epoch));
+  }
+
+  async budgets(): Promise<BudgetSet> {
+    return this.#note(await this.#gateway.budgets.find(this.#tenantId, this.#epoch));
+  }
+
   async secret(path: string): Promise<SealedSecret | null> {
     return this.#note(await this.#gateway.vault.sealed(this.#tenantId, path, this.#epoch));
   }
@@ -117,7 +155,11 @@ async function decideOn(
   trace.step("scope");
   orThrow(mayCall(grant, addressed.slug));
   trace.step("connection");
-  const connection = await parts.connection(addressed.slug);
+  const [connection, policies, budgets] = await Promise.all([
+    parts.connection(addressed.slug),
+    parts.policies(),
+    parts.budgets(),
+  ]);
   if (connection === null) {
     throw new Problem("NOT_FOUND", `There is no connection "${addressed.slug}".`, {
       why: "An editor of this tenant can make one.",
@@ -129,9 +171,20 @@ async function decideOn(
   const head = draftOutgoing(call, route);
   trace.at(route, head.outgoing.path);
   trace.step("rules");
-  orThrow(authorize(grant, lease, route, { method, path: head.outgoing.path }));
+  const { path } = head.outgoing;
+  const lookers = lookersAt(policies, route.slug, grant);
+  const isPoliced = lookers.policies !== null;
+  orThrow(authorize(grant, lease, route, { method, path }, isPoliced));
+  const applied = budgets.of(grant.agentId, route.slug);
+  const reads = readsWith(lookers.reads, applied);
+  trace.looked(reads);
   trace.step("body");
-  const draft = await takeBody(head, call, route, isMethodFree(grant, lease, route, head.outgoing.path));
+  const interest = {
+    isDecidedOn: reads.body || (lookers.size && head.length === null),
+    isMethodFree: isMethodFree(grant, lease, route, path, isPoliced || applied?.mindsMethod === true),
+  };
+  let draft = await takeBody(head, call, route, interest);
+  let view = viewOf(draft, route, reads, call.body.isKnown);
   trace.step("references");
   const references = findReferences(draft.outgoing, route, grant);
   trace.step("secrets");
@@ -144,7 +197,22 @@ async function decideOn(
   };
   trace.step("token");
   if (isBelowWatermark(grant, lease.watermarks, targets)) throw unauthorized();
-  return { route, sealed, references, draft, targets };
+  trace.step("policies");
+  let verdict: PolicyVerdict = { kind: "none" };
+  if (lookers.policies !== null) {
+    verdict = lookers.policies.decide(factsOf(call, route, view, sealed, gateway.clock()));
+    trace.policed(verdict);
+  }
+  const ask = askedBy(verdict, route, view, grant.permission);
+  trace.step("permission");
+  const tallies = permittedBy(grant, view, route.slug, (constraint) => trace.constrained(constraint));
+  if (ask !== null) {
+    if (draft.stream !== null) draft = await takeBody(head, call, route, { ...interest, isDecidedOn: true });
+    view = viewOf(draft, route, ALL, call.body.isKnown);
+  }
+  trace.step("budgets");
+  const reservation = applied === null ? null : reservationOf(applied, route, view);
+  return { route, sealed, references, draft, targets, view, ask, tallies, reservation };
 }
 
 async function sealedSecrets(

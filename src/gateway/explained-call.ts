@@ -106,6 +106,11 @@ function destinationOf(connection: Connection, gateway: Gateway) {
   }
 }
 
+/** Whether it is said what a call carries: one that can have no body carries none. */
+export function isBodyTold({ method, body }: Described): boolean {
+  return body !== null || method === "GET" || method === "HEAD";
+}
+
 /** Where the token stands if nothing else is said: where every connection takes it. */
 const OWN = { in: "header", name: "x-valetkey-token" } as const;
 const IN_HEADER: Presented = { token: "", place: OWN, places: [OWN] };
@@ -126,7 +131,8 @@ export function describedCall(parts: {
   checkHeaders(fields);
   const withToken = [...fields, [OWN.name, token ?? ""] as const];
   const presented = token === null ? IN_HEADER : findToken(withToken, target);
-  return callOf({ request, fields, requestId, client, grant, presented, addressed, target });
+  const isBodyKnown = isBodyTold(described);
+  return callOf({ request, fields, requestId, client, grant, presented, addressed, target, isBodyKnown });
 }
 
 function requestOf(

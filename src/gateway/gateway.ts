@@ -1,10 +1,13 @@
+import type { CallApprovals } from "../approvals/claims.ts";
 import type { AtEpoch } from "../base/epoch-cache.ts";
 import type { Clock } from "../base/clock.ts";
 import type { TenantId } from "../base/ids.ts";
+import type { BudgetSet } from "../budgets/budget-set.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { DestinationRules } from "../connections/destination.ts";
 import type { Credentials } from "../credentials/obtain.ts";
 import type { Leases } from "../identity/leases.ts";
+import type { PolicySet } from "../policies/verdict.ts";
 import type { Admission } from "../tokens/admission.ts";
 import type { SealedSecret } from "../vault/vault.ts";
 import type { Fetch } from "./forward.ts";
@@ -20,6 +23,15 @@ export interface Gateway {
   readonly vault: {
     sealed(tenantId: TenantId, path: string, epoch: number): Promise<AtEpoch<SealedSecret | null>>;
   };
+  readonly policies: {
+    /** A tenant's policies at `epoch` or later. At hand, it asks nobody. */
+    find(tenantId: TenantId, epoch: number): Promise<AtEpoch<PolicySet>>;
+  };
+  readonly budgets: {
+    /** A tenant's budgets at `epoch` or later. At hand, it asks nobody. */
+    find(tenantId: TenantId, epoch: number): Promise<AtEpoch<BudgetSet>>;
+  };
+  readonly approvals: CallApprovals;
   readonly credentials: Credentials;
   readonly hosts: HostMap;
   readonly rules: DestinationRules;

@@ -130,6 +130,8 @@ const NEVER_RETURNED = new Set([
   "content-security-policy",
   "x-content-type-options",
   "x-valetkey-error",
+  "x-valetkey-approval",
+  "x-valetkey-preference-applied",
 ]);
 
 /** Rewrites a URL that points at the connection's own host to the gateway; others stay as they came (attack 92). */

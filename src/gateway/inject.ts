@@ -61,22 +61,30 @@ export function draftOutgoing(call: AgentCall, route: Route): Draft {
   };
 }
 
+/** Why a body is looked at before it goes on. */
+export interface BodyInterest {
+  /** Whoever decides looks into it, or has to know its size and is not told. */
+  readonly isDecidedOn: boolean;
+  readonly isMethodFree: boolean;
+}
+
 /**
- * Puts the body to its draft: read whole where the credential or a reference goes into it, else as a stream. Where the
- * method matters it may not name another (attack 28): it is read for that, or watched as it goes where it is large and
+ * Puts the body to its draft: read whole where it is decided on, or the credential or a reference goes into it, else as
+ * a stream. What was read is what is sent. Where the method matters it may not name another (attack 28): it is read for that, or watched as it goes where it is large and
  * its length announced. (Without a length, the platform would end what is broken off as if it were whole.)
  */
 export async function takeBody(
   draft: Draft,
   call: AgentCall,
   route: Route,
-  isMethodFree: boolean,
+  { isDecidedOn, isMethodFree }: BodyInterest,
 ): Promise<Draft> {
   const { outgoing, length } = draft;
   const stream = call.body.stream();
   if (stream === null) return draft;
   const watch = isMethodFree ? null : watchFor(outgoing.headers);
-  const isNeeded = route.kind.needsBody || route.references.includes("body") || call.body.wasRead;
+  const isNeeded =
+    isDecidedOn || route.kind.needsBody || route.references.includes("body") || call.body.wasRead;
   const isLarge = length !== null && length > MAX_BUFFERED_BODY;
   if (!isNeeded && (watch === null || isLarge)) return { ...draft, stream, watch };
   const limit = Math.min(route.limits.max_body_bytes ?? MAX_BUFFERED_BODY, MAX_BUFFERED_BODY);

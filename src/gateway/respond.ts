@@ -2,6 +2,7 @@ import { Problem } from "../base/problem.ts";
 import { DEFAULT_LIMITS } from "../connections/limits.ts";
 import type { ConnectionLimits } from "../connections/schemas.ts";
 import { fieldOf, responseHeaders, type Rewrite } from "./headers.ts";
+import type { Meter } from "./meter.ts";
 import { Cut, type CutCode, type OpenStream } from "./open-streams.ts";
 import { type Redactor, releaseMode } from "./redact/redactor.ts";
 
@@ -35,9 +36,11 @@ export async function respond(
     readonly open: () => OpenStream;
     readonly waitUntil: (promise: Promise<unknown>) => void;
     readonly onEnd: (passed: Passed) => void;
+    /** Looks at the body for what the call came to. */
+    readonly meter?: Meter | null;
   },
 ): Promise<Response> {
-  const { redactor, rewrite, method, onEnd } = context;
+  const { redactor, rewrite, method, onEnd, meter = null } = context;
   // Exactly as written: the platform undoes `gzip` and `br` and passes `GZIP` on as it came.
   const fields = [...upstream.headers];
   const encoding = fieldOf(fields, "content-encoding") ?? "identity";
@@ -60,8 +63,10 @@ export async function respond(
     onEnd({ bytes: 0, error: null });
     return new Response(null, { status, headers });
   }
+  meter?.begin(contentType);
   if (encoding === "identity" && length !== null && length <= WHOLE_BODY_BYTES) {
     const body = redactor.whole(new Uint8Array(await arrived(upstream, context.open())));
+    meter?.see(body);
     onEnd({ bytes: body.byteLength, error: null });
     return new Response(body, { status, headers });
   }
@@ -79,7 +84,7 @@ export async function respond(
   };
   const stream = context.open();
   const pumped = redactor
-    .pump(upstream.body, writable, releaseMode(contentType), onBytes, stream)
+    .pump(upstream.body, writable, releaseMode(contentType), onBytes, meter?.watch(stream) ?? stream)
     .then(
       () => null,
       () => "BROKEN_OFF" as const,

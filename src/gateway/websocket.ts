@@ -37,11 +37,13 @@ export function bridge(
     readonly redactor: Redactor;
     readonly waitUntil: (promise: Promise<unknown>) => void;
     readonly stream: OpenStream;
+    /** Bytes of a message from the agent. */
+    readonly onSent: (bytes: number) => void;
     /** Bytes of the messages passed to the agent; error: neither side closed, or a message was refused. */
     readonly onEnd: (passed: Passed) => void;
   },
 ): Response {
-  const { redactor, waitUntil, stream, onEnd } = context;
+  const { redactor, waitUntil, stream, onSent, onEnd } = context;
   const pair = new WebSocketPair();
   const [handed, agent] = [pair[0], pair[1]];
   const ended = Promise.withResolvers<void>();
@@ -72,6 +74,7 @@ export function bridge(
     if (sizeOf(message) > MAX_MESSAGE_BYTES) return fail(TOO_BIG, "messages have at most 1 MiB");
     const passed = redact(message);
     if (to === agent) bytes += sizeOf(passed);
+    else onSent(sizeOf(passed));
     try {
       to.send(passed);
     } catch {

@@ -79,6 +79,7 @@ export const agentEndpoints = [
     tag,
     summary: "Change, disable or enable an agent",
     access: { roles: ["admin"] },
+    stepUp: true,
     params: agentParams,
     body: agentPatchSchema,
     responses: { 200: agentSchema },

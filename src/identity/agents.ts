@@ -182,7 +182,7 @@ export class Agents {
       createdAt: now,
       updatedAt: now,
     };
-    const key = this.#newKey(caller.tenantId, agent.id, {}, now);
+    const key = this.#newKey(caller, agent.id, {}, now);
     const { disabled: _, ...columns } = agent;
     const change = await this.#changes.apply(caller.tenantId, {
       statements: [this.#db.of(caller.tenantId).insert(agents).values(columns), key.statement],
@@ -274,7 +274,7 @@ export class Agents {
       throw new Problem("CONFLICT", `An agent has at most ${MAX_LIVE_KEYS} keys. Remove one first.`);
     }
     const now = this.#clock();
-    const { statement, ...key } = this.#newKey(caller.tenantId, agentId, input, now);
+    const { statement, ...key } = this.#newKey(caller, agentId, input, now);
     const change = await this.#changes.apply(caller.tenantId, {
       statements: [statement],
       events: [agentEvent(caller, now, "agent.key_created", agentId, { key_id: key.keyId, ...input })],
@@ -319,7 +319,7 @@ export class Agents {
   }
 
   #newKey(
-    tenantId: TenantId,
+    { tenantId, memberId }: MemberCaller,
     agentId: AgentId,
     { name = null, ttl }: { readonly name?: string | null | undefined; readonly ttl?: number | undefined },
     now: number,
@@ -331,7 +331,7 @@ export class Agents {
     const statement = this.#db
       .of(tenantId)
       .insert(agentKeys)
-      .values({ id: keyId, agentId, digest, name, expiresAt, createdAt: now });
+      .values({ id: keyId, agentId, digest, name, expiresAt, createdAt: now, createdBy: memberId });
     return { keyId, apiKey, name, expiresAt, statement };
   }
 }

@@ -9,7 +9,7 @@ import { enrolments, identityProviders, members } from "./tables.ts";
 /** So long the others have to notice who was let in, before that one counts as somebody else's second person. */
 const NEW_FOR_MS = 24 * 3_600_000;
 
-/** Who let whom in within the last day: whoever did may be that person. */
+/** Who let whom in, or raised whose role, within the last day: whoever did may be that person. */
 interface Kin {
   /** By the one who was let in. */
   readonly makers: ReadonlyMap<MemberId, readonly MemberId[]>;
@@ -47,19 +47,27 @@ export class Kinship {
   }
 
   /**
-   * Throws ROLE_DENIED for a person whom a credential for scripts let in within the last day, at first or second hand,
-   * when an admin was there already who could have.
+   * Throws ROLE_DENIED for a person whom a credential for scripts let in, or made an admin or editor, within the last day,
+   * at first or second hand, when an admin was there already who could have.
    */
-  async requireVetted({ tenantId, memberId, script }: MemberCaller): Promise<void> {
+  async requireVetted({
+    tenantId,
+    memberId,
+    script,
+  }: Pick<MemberCaller, "tenantId" | "memberId" | "script">): Promise<void> {
     if (script) return;
     const since = await this.#firstAdminJoinedAt(tenantId, memberId);
     if (since === null) return;
     const { makers, scripts } = await this.#kin(tenantId, since);
     const line = reach(memberId, (member) => (scripts.has(member) ? [] : (makers.get(member) ?? [])));
     if (![...line].some((member) => scripts.has(member))) return;
-    throw new Problem("ROLE_DENIED", "A credential for scripts let you in, within the last 24 hours.", {
-      why: "Wait, or have an admin who signs in invite you. Until then you neither approve nor read plaintext.",
-    });
+    throw new Problem(
+      "ROLE_DENIED",
+      "A credential for scripts let you in, or raised your role, within the last 24 hours.",
+      {
+        why: "Wait, or have an admin who signs in do so. Until then you neither approve nor read plaintext.",
+      },
+    );
   }
 
   /** `since`: what was done up to then, in milliseconds since 1970, does not count against a script. */
@@ -78,9 +86,12 @@ export class Kinship {
           issuer: members.issuer,
           by: members.invitedBy,
           at: members.invitedAt,
+          joinedAt: members.joinedAt,
+          raisedBy: members.raisedBy,
+          raisedAt: members.raisedAt,
         })
         .from(members)
-        .where(or(eq(members.script, true), gt(members.joinedAt, from))),
+        .where(or(eq(members.script, true), gt(members.joinedAt, from), gt(members.raisedAt, from))),
       db
         .select({
           issuer: identityProviders.issuer,
@@ -97,9 +108,12 @@ export class Kinship {
       if (by !== null && !isEarly) makers.set(id, [...(makers.get(id) ?? []), by]);
     };
     for (const { memberId, by, at } of codes) made(memberId, by, at);
-    for (const { id, script, issuer, by, at } of people) {
+    const byCode = new Set(codes.map(({ memberId }) => memberId));
+    for (const { id, script, issuer, by, at, joinedAt, raisedBy, raisedAt } of people) {
+      if ((raisedAt ?? 0) > from) made(id, raisedBy, raisedAt);
+      if ((joinedAt ?? 0) <= from) continue;
       // Who came by a code came by whoever made that, whoever had invited them.
-      if (script || (issuer === null && makers.has(id))) continue;
+      if (script || (issuer === null && byCode.has(id))) continue;
       made(id, by, at);
       for (const provider of providers) if (provider.issuer === issuer) made(id, provider.by, provider.at);
     }

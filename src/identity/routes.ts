@@ -92,6 +92,7 @@ export const tenantEndpoints = [
     tag: "Tenant",
     summary: "Change the tenant's settings",
     access: { roles: ["admin"] },
+    stepUp: true,
     body: tenantPatchSchema,
     responses: { 200: tenantSchema },
     change: true,
@@ -110,6 +111,7 @@ export const tenantEndpoints = [
     access: { roles: ["admin", "editor"] },
     body: freezeSchema,
     responses: { 200: frozenSchema },
+    errors: ["STEP_UP_REQUIRED"],
     change: true,
     handler: async ({ caller, body: { frozen, reason }, c }) =>
       respondChange(c, { frozen }, await c.get("services").tenants.freeze(caller, frozen, reason)),

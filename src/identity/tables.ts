@@ -11,7 +11,7 @@ import type {
   TenantId,
   TrustRuleId,
 } from "../base/ids.ts";
-import type { SealedText } from "../vault/sealed-text.ts";
+import type { SealedText } from "../vault/sealed-form.ts";
 import type { TrustTier } from "./approval-need.ts";
 import type { TenantSettings } from "./schemas.ts";
 import type { TrustRuleInput } from "./trust/rule.ts";
@@ -48,6 +48,9 @@ export const members = sqliteTable(
     invitedAt: integer(),
     invitedBy: text().$type<MemberId>(),
     joinedAt: integer(),
+    /** When the role was last raised to admin or editor, and who did that. */
+    raisedAt: integer(),
+    raisedBy: text().$type<MemberId>(),
     createdAt: integer().notNull(),
     revokedAt: integer(),
   },
@@ -215,6 +218,8 @@ export const agentKeys = sqliteTable(
     digest: text().notNull().unique(),
     name: text(),
     createdAt: integer().notNull(),
+    /** Whoever made it has seen it. Null: not known, of before this was kept. */
+    createdBy: text().$type<MemberId>(),
     /** Minutes behind. */
     lastUsedAt: integer(),
     expiresAt: integer(),
@@ -235,6 +240,8 @@ export const agentTrustRules = sqliteTable(
       .references(() => agents.id),
     rule: text({ mode: "json" }).$type<TrustRuleInput>().notNull(),
     createdAt: integer().notNull(),
+    /** Whoever made it may run such a workload. Null: not known, of before this was kept. */
+    createdBy: text().$type<MemberId>(),
   },
   (table) => [index("agent_trust_rules_agent").on(table.tenantId, table.agentId)],
 );

@@ -171,8 +171,8 @@ export class Team {
     if (before.role === role) return before;
     await this.#change(caller, memberId, {
       isHarmless: role === "admin",
-      set: "role = ?3",
-      value: role,
+      set: "role = ?3, raised_at = coalesce(?5, raised_at), raised_by = coalesce(?6, raised_by)",
+      values: isRaised(before.role, role) ? [role, this.#clock(), caller.memberId] : [role, null, null],
       event: this.#eventOf(caller, "member.role_changed", memberId, { role, before: before.role }),
     });
     return this.get(tenantId, memberId);
@@ -184,7 +184,7 @@ export class Team {
     await this.#change(caller, memberId, {
       isHarmless: false,
       set: "revoked_at = ?3",
-      value: this.#clock(),
+      values: [this.#clock()],
       event: this.#eventOf(caller, "member.removed", memberId, { role, name }),
       endSessions: true,
     });
@@ -224,9 +224,11 @@ export class Team {
     change: {
       /** It leaves as many admins as there are. */
       readonly isHarmless: boolean;
-      /** Of the member's row; the value is `?3`. */
-      readonly set: "role = ?3" | "revoked_at = ?3";
-      readonly value: string | number;
+      /** Of the member's row; the values are `?3`, then `?5` and on. */
+      readonly set:
+        | "role = ?3, raised_at = coalesce(?5, raised_at), raised_by = coalesce(?6, raised_by)"
+        | "revoked_at = ?3";
+      readonly values: readonly [string | number, ...(string | number | null)[]];
       readonly event: AuditEvent;
       readonly endSessions?: boolean;
     },
@@ -238,6 +240,7 @@ export class Team {
       and other.script <= members.script
       and other.revoked_at is null and (other.invited_at is null or other.joined_at is not null)))`;
     const harmless = change.isHarmless ? 1 : 0;
+    const [value, ...more] = change.values;
     const [written] = await client.batch([
       client
         .prepare(
@@ -247,7 +250,7 @@ export class Team {
         .bind(tenantId, memberId, JSON.stringify(change.event), harmless),
       client
         .prepare(`update members set ${change.set} where ${mayBe}`)
-        .bind(tenantId, memberId, change.value, harmless),
+        .bind(tenantId, memberId, value, harmless, ...more),
       ...(change.endSessions
         ? [
             client
@@ -276,6 +279,11 @@ export class Team {
     const what = { event_type: type, resource_type: "member" as const, resource: memberId, context };
     return fitForOutbox(eventBy(caller, this.#clock(), what));
   }
+}
+
+/** Whether a role lets its holder approve, or decide more, than before. */
+function isRaised(before: Role, after: Role): boolean {
+  return after === "admin" || (after === "editor" && before !== "admin");
 }
 
 const notFound = (): Problem => new Problem("NOT_FOUND", "There is no such member.");

@@ -26,11 +26,19 @@ export class Tenants {
   readonly #db: Database;
   readonly #changes: TenantChanges;
   readonly #clock: Clock;
+  readonly #requireFresh: (caller: MemberCaller) => void;
 
-  constructor(parts: { readonly db: Database; readonly changes: TenantChanges; readonly clock: Clock }) {
+  constructor(parts: {
+    readonly db: Database;
+    readonly changes: TenantChanges;
+    readonly clock: Clock;
+    /** Throws STEP_UP_REQUIRED for a person who has not shown who they are just before. */
+    readonly requireFresh: (caller: MemberCaller) => void;
+  }) {
     this.#db = parts.db;
     this.#changes = parts.changes;
     this.#clock = parts.clock;
+    this.#requireFresh = parts.requireFresh;
   }
 
   /** Throws NOT_FOUND. */
@@ -62,8 +70,12 @@ export class Tenants {
     return { tenant: await this.get(tenantId), change };
   }
 
-  /** Frozen, a tenant's tokens and agents are refused whatever they ask for, until it is unfrozen. */
-  freeze(caller: MemberCaller, frozen: boolean, reason: string): Promise<ChangeResult> {
+  /**
+   * Frozen, a tenant's tokens and agents are refused whatever they ask for, until it is unfrozen: at once, where letting
+   * them go on takes a fresh sign-in (STEP_UP_REQUIRED).
+   */
+  async freeze(caller: MemberCaller, frozen: boolean, reason: string): Promise<ChangeResult> {
+    if (!frozen) this.#requireFresh(caller);
     return this.#changes.apply(caller.tenantId, {
       statements: [],
       events: [

@@ -7,6 +7,7 @@ import type { Database } from "../base/database.ts";
 import type { TokenId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import { SingleFlight } from "../base/single-flight.ts";
+import type { BudgetClaim } from "../budgets/claim.ts";
 import type { SpendableProof } from "../identity/dpop/presented.ts";
 import type {
   CallOutcome,
@@ -20,6 +21,7 @@ import type {
 import { type Grant, grantOf } from "./grant.ts";
 import { limitsOf, lineIds, rootOf } from "./line.ts";
 import { Outcomes, type WaitingOutcomes } from "./outcomes.ts";
+import type { Tally } from "./permission.ts";
 import { tokens } from "./tables.ts";
 import type { TokenClaims, TokenSigner } from "./token.ts";
 
@@ -45,6 +47,7 @@ export class Admission {
   readonly #clock: Clock;
   readonly #waitUntil: (promise: Promise<unknown>) => void;
   readonly #outcomes: Outcomes;
+  readonly #onUsedUp: ((grant: Grant) => Promise<void>) | undefined;
 
   constructor(dependencies: {
     db: Database;
@@ -53,6 +56,8 @@ export class Admission {
     object: (tokenId: TokenId) => TokenObject;
     clock: Clock;
     waitUntil: (promise: Promise<unknown>) => void;
+    /** Told of the token of a permission whose last use was charged; the use does not wait for it. */
+    onUsedUp?: (grant: Grant) => Promise<void>;
   }) {
     this.#db = dependencies.db;
     this.#signer = dependencies.signer;
@@ -60,6 +65,7 @@ export class Admission {
     this.#object = dependencies.object;
     this.#clock = dependencies.clock;
     this.#waitUntil = dependencies.waitUntil;
+    this.#onUsedUp = dependencies.onUsedUp;
     this.#outcomes = new Outcomes({
       memory: dependencies.memory.outcomes,
       send: (tokenId, outcomes) => dependencies.object(tokenId).settle(outcomes),
@@ -111,6 +117,9 @@ export class Admission {
       readonly concurrency?: NonNullable<ChargeRequest["concurrency"]>;
       /** Of a token that is bound to a key; without one such a token is not charged at all. */
       readonly proof?: SpendableProof;
+      /** Keys are the permission's own. */
+      readonly tallies?: readonly Tally[];
+      readonly budgets?: readonly BudgetClaim[];
     },
     limit: TimeLimit = within,
   ): Promise<ChargeVerdict> {
@@ -118,7 +127,10 @@ export class Admission {
     const { tokenId } = rootOf(grant);
     const carried = this.#outcomes.carry(tokenId);
     const { outcomes } = carried;
-    const request: ChargeRequest = { ...call, ...limitsOf(grant), tenantId: grant.tenantId, outcomes };
+    const request: ChargeRequest = {
+      ...{ ...call, ...limitsOf(grant), tenantId: grant.tenantId, outcomes },
+      ...talliesOf(grant, call.tallies),
+    };
     const deadline = this.#clock() + CHARGE_WITHIN_MS;
     for (let attempt = 1; attempt <= CHARGE_ATTEMPTS; attempt++) {
       const left = deadline - this.#clock();
@@ -126,7 +138,8 @@ export class Admission {
       try {
         const verdict = await limit(left, this.#object(tokenId).charge(request));
         carried.delivered();
-        return verdict;
+        if (grant.permission !== null && isLastUse(grant, verdict)) this.#tellUsedUp(grant);
+        return withOwnKey(grant, verdict);
       } catch (error) {
         if (typeof error === "object" && error !== null && "overloaded" in error && error.overloaded === true)
           break;
@@ -134,6 +147,11 @@ export class Admission {
     }
     carried.lost();
     throw unrecorded();
+  }
+
+  #tellUsedUp(grant: Grant): void {
+    const told = this.#onUsedUp?.(grant);
+    if (told !== undefined) this.#waitUntil(told);
   }
 
   /**
@@ -169,11 +187,18 @@ export class Admission {
   /** What `charge` would come to right now; charges nothing. Throws UNAVAILABLE where the object does not answer. */
   async preview(
     grant: Grant,
-    call: Pick<PreviewRequest, "epoch" | "ip" | "concurrency">,
+    call: Pick<PreviewRequest, "epoch" | "ip" | "concurrency" | "tallies" | "budgets">,
   ): Promise<ChargePreview> {
-    const request: PreviewRequest = { ...call, ...limitsOf(grant), tenantId: grant.tenantId };
+    const request: PreviewRequest = {
+      ...{ ...call, ...limitsOf(grant), tenantId: grant.tenantId },
+      ...talliesOf(grant, call.tallies),
+    };
     try {
-      return await within(CHARGE_WITHIN_MS, this.#object(rootOf(grant).tokenId).preview(request));
+      const { verdict, uses } = await within(
+        CHARGE_WITHIN_MS,
+        this.#object(rootOf(grant).tokenId).preview(request),
+      );
+      return { verdict: withOwnKey(grant, verdict), uses };
     } catch (cause) {
       throw new Problem("UNAVAILABLE", "What the token has left cannot be told right now. Try again.", {
         headers: { "retry-after": "2" },
@@ -196,6 +221,27 @@ export class Admission {
   settle(grant: Grant, outcome: CallOutcome): void {
     this.#outcomes.add(rootOf(grant).tokenId, [outcome]);
   }
+}
+
+/** Of a child only its own uses are told. */
+function isLastUse({ ancestors, maxUses }: Grant, verdict: ChargeVerdict): boolean {
+  return verdict.kind === "allowed" && ancestors.length === 0 && verdict.uses === maxUses;
+}
+
+/** Where a permission's keys lie in the object, which holds those of a whole line: the same for all that share it. */
+function keysBelow({ permission, tokenId }: Grant): string {
+  return `${permission?.permissionId ?? tokenId}.`;
+}
+
+function talliesOf(grant: Grant, tallies: readonly Tally[] | undefined): Pick<ChargeRequest, "tallies"> {
+  if (tallies === undefined) return {};
+  const below = keysBelow(grant);
+  return { tallies: tallies.map((tally) => ({ ...tally, key: below + tally.key })) };
+}
+
+function withOwnKey(grant: Grant, verdict: ChargeVerdict): ChargeVerdict {
+  if (verdict.kind !== "denied" || verdict.reason !== "tally") return verdict;
+  return { ...verdict, key: verdict.key.slice(keysBelow(grant).length) };
 }
 
 /** The refusal of a use that could not be recorded: nothing may leave without its line in the ledger. */

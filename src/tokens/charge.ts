@@ -1,5 +1,9 @@
 import type { AuditEvent } from "../audit/event.ts";
+import type { BudgetClaim } from "../budgets/claim.ts";
+import type { HolderState, Recall } from "../budgets/lease.ts";
+import type { BudgetId } from "../base/ids.ts";
 import type { SpendableProof } from "../identity/dpop/presented.ts";
+import type { Tally } from "./permission.ts";
 import type { Rate } from "./schemas.ts";
 
 /** An event as the caller knows it; the token's object gives it its id and time. */
@@ -50,16 +54,51 @@ export interface ChargeRequest {
   readonly concurrency?: { readonly connection: string; readonly limit: number };
   /** Of a token that is bound to a key: good for one use. */
   readonly proof?: SpendableProof;
+  /**
+   * What the use adds to the sums of the token's permission: in the same step, or nothing at all. Keys are unique within
+   * the object; `Admission` sees to that.
+   */
+  readonly tallies?: readonly Tally[];
+  /** What the use reserves of the budgets that apply to it: all of it or nothing. */
+  readonly budgets?: readonly BudgetClaim[];
   /** Of earlier calls of the token, as `settle` tells them. */
   readonly outcomes?: readonly CallOutcome[];
 }
 
-export type DenialReason = "revoked" | "expired" | "address" | "proof" | "uses" | "rate" | "concurrency";
+export type DenialReason =
+  | "revoked"
+  | "expired"
+  | "address"
+  | "proof"
+  | "uses"
+  | "rate"
+  | "concurrency"
+  | "tally"
+  | "budget";
+
+export type Denied =
+  | {
+      readonly kind: "denied";
+      readonly reason: Exclude<DenialReason, "tally" | "budget">;
+      readonly retryAfterSeconds?: number;
+    }
+  /** The sum of this key would go beyond its maximum. */
+  | { readonly kind: "denied"; readonly reason: "tally"; readonly key: string }
+  /** What the use reserves does not fit into this budget until it refills. */
+  | {
+      readonly kind: "denied";
+      readonly reason: "budget";
+      readonly budget: { readonly id: BudgetId; readonly name: string };
+      /** Milliseconds since 1970; null: never. */
+      readonly refillsAt: number | null;
+      /** When to come back at the earliest; null: never. */
+      readonly retryAfterSeconds: number | null;
+    };
 
 export type ChargeVerdict =
   /** Charged and durably recorded. `uses` counts this one. */
   | { readonly kind: "allowed"; readonly seq: number; readonly uses: number }
-  | { readonly kind: "denied"; readonly reason: DenialReason; readonly retryAfterSeconds?: number }
+  | Denied
   /** Decided on an older epoch than this token has seen: nothing was written, decide again at `epoch` or later. */
   | { readonly kind: "stale"; readonly epoch: number }
   /** Cannot be recorded now (the ledger has been away too long): not charged, must not go on. */
@@ -75,6 +114,8 @@ export interface CallOutcome {
   readonly bytes: number;
   /** The gateway's error code, where it refused after charging or failed. */
   readonly error?: string;
+  /** What it came to in the budgets that it reserved of; what is left out stays as reserved. */
+  readonly costs?: readonly (readonly [budgetId: BudgetId, amount: number])[];
 }
 
 /** The part of the token's object that others call (durable-objects/scoped-token.ts). A child's is its root's. */
@@ -103,6 +144,10 @@ export interface TokenObject {
   ): Promise<void>;
   /** `line`: what descends from the root, down to the token asked for. */
   state(line?: readonly string[]): Promise<TokenState>;
+  /** Gives back what is not spent of a shared budget; null: nothing was given back. For the budget's book. */
+  recallBudget(recall: Recall): Promise<number | null>;
+  /** What the token, and all that descends from it, has spent of a budget; null: nothing that it knows of. */
+  budgetState(budgetId: BudgetId): Promise<HolderState | null>;
   /** A proof's one use that is not charged; false where it was used before. */
   spend(proof: SpendableProof): Promise<boolean>;
   /** Hands over what is left and forgets everything; true when nothing is left. For expired tokens. */

@@ -1,6 +1,6 @@
 import { proofRefused } from "../base/bearer.ts";
 import { Problem } from "../base/problem.ts";
-import type { ChargeVerdict } from "./charge.ts";
+import type { ChargeVerdict, Denied } from "./charge.ts";
 import { unrecorded } from "./admission.ts";
 
 /**
@@ -36,7 +36,29 @@ export function denialOf(
         headers: { "retry-after": "1" },
         why: "Wait for one to end. An editor can raise `limits.concurrent_calls` of the connection.",
       });
+    case "tally":
+      return new Problem("PERMISSION_DENIED", "The permission does not cover this much.", {
+        why: `Its constraint "${verdict.key}" would be exceeded. Ask for a permission that covers more.`,
+      });
+    case "budget":
+      return budgetExceeded(verdict);
   }
+}
+
+function budgetExceeded({
+  budget,
+  refillsAt,
+  retryAfterSeconds,
+}: Extract<Denied, { reason: "budget" }>): Problem {
+  const until = refillsAt === null ? null : new Date(refillsAt).toISOString();
+  return new Problem("BUDGET_EXCEEDED", `The budget "${budget.name}" has too little left for this call.`, {
+    budget: { ...budget, refillsAt: until },
+    headers: retryAfterSeconds === null ? {} : { "retry-after": String(retryAfterSeconds) },
+    why:
+      until === null
+        ? "It does not refill. An editor can raise its limit."
+        : `It refills at ${until}. An editor can raise its limit.`,
+  });
 }
 
 /** The refusal of everything that tokens and agents ask for while their tenant is frozen. */

@@ -1,5 +1,6 @@
 import type { AgentId, TenantId, TokenId } from "../base/ids.ts";
 import type { Ancestor } from "./line.ts";
+import type { GrantedPermission } from "./permission.ts";
 import type { CallContext, CallRule, Rate } from "./schemas.ts";
 import type { tokens } from "./tables.ts";
 
@@ -21,6 +22,8 @@ export interface Grant {
   /** The thumbprint of the key that its sender must prove with each use (RFC 9449); null: none. */
   readonly jkt: string | null;
   readonly context: CallContext;
+  /** What the token of a permission is bound to; null: it is none. */
+  readonly permission: GrantedPermission | null;
   /** The tenant's epoch when it was issued; a child's is its parent's, so that what refuses the one refuses the other. */
   readonly epoch: number;
   readonly issuedAt: number;

@@ -45,7 +45,7 @@ export class Exchange {
    * Within what the rule allows and what the agent may, for no longer than the rule says or the subject token lives.
    * `jkt`: the key it is bound to. Throws EXCHANGE_REFUSED, the same whether the agent is not there, has no such rule or
    * the token is no good; to who is recognised also SCOPE_DENIED, ADDRESS_DENIED,
-   * TENANT_FROZEN and APPROVAL_REQUIRED.
+   * TENANT_FROZEN, POLICY_DENIED, APPROVAL_REQUIRED and APPROVAL_DENIED.
    */
   async exchange(
     asked: ExchangeRequest,
@@ -117,6 +117,7 @@ export class Exchange {
       agentUpdatedAt: updatedAt,
       notAfter,
       evidence: { grant: "token-exchange", ...evidence },
+      workload: evidence,
     });
   }
 

@@ -35,6 +35,8 @@ export const oauthEndpoints = [
       "CONFLICT",
       "SCOPE_DENIED",
       "APPROVAL_REQUIRED",
+      "APPROVAL_DENIED",
+      "POLICY_DENIED",
       "ADDRESS_DENIED",
       "TENANT_FROZEN",
     ],

@@ -2,10 +2,12 @@ import { coversCidr } from "../base/address.ts";
 import { Problem } from "../base/problem.ts";
 import { withinBounds } from "../base/scope.ts";
 import type { Agent } from "../identity/agents.ts";
-import type { TokenRequest } from "./schemas.ts";
 
 /** Throws SCOPE_DENIED where an agent asks for a token that its own bounds do not cover. */
-export function checkBounds(agent: Agent, request: TokenRequest): void {
+export function checkBounds(
+  agent: Agent,
+  request: { readonly scopes: readonly string[]; readonly ip_allowlist: readonly string[] },
+): void {
   const outside = request.scopes.find((scope) => !withinBounds(agent, scope));
   if (outside !== undefined) {
     throw new Problem("SCOPE_DENIED", `This agent may not ask for the scope "${outside}".`, {

@@ -29,7 +29,14 @@ export const heldRequestSchema = z
   .strictObject({
     requires_approval: z.literal(true),
     approval_id: idSchema("approval"),
-    expires_at: timeSchema.describe("When it is too late for an answer."),
+    status_url: z.string().describe("Where to ask what became of it, with the agent's key."),
+    approvals_needed: z.int().describe("By so many different people."),
+    expires_at: timeSchema.describe("When it is too late for an answer; approved: to be used."),
+    not_before: timeSchema
+      .nullable()
+      .describe(
+        "Approved: the same request is answered with the token from then on. null: not yet approved.",
+      ),
   })
   .meta({ id: "HeldRequest" });
 

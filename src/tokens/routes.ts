@@ -41,16 +41,24 @@ export const tokenEndpoints = [
     access: { agent: true },
     body: tokenRequestSchema,
     description:
-      "What reaches secrets above the standard tier waits for people: 202, and `GET /v1/approvals/agent/{id}` tells what became of it. The same request again meanwhile is the same one.",
+      "What reaches secrets above the standard tier waits for people: 202, and `GET /v1/approvals/agent/{id}` tells what became of it. The same request again meanwhile is the same one; once people have approved it, and its delay is over, it is answered with the token, once.",
     responses: { 201: issuedTokenSchema, 202: heldRequestSchema },
-    errors: ["SCOPE_DENIED", "CONFLICT"],
+    errors: ["SCOPE_DENIED", "CONFLICT", "POLICY_DENIED", "APPROVAL_DENIED"],
     handler: async ({ caller, body, c }) => {
       const { tokens, proofs } = c.get("services");
       const dpop_jkt = boundTo(body.dpop_jkt, await proofs.keyOf(c.req.raw));
       const answer = await tokens.request(caller, { ...body, dpop_jkt });
       if (answer.kind === "held") {
-        const { approvalId, expiresAt } = answer;
-        return c.json({ requires_approval: true, approval_id: approvalId, expires_at: iso(expiresAt) }, 202);
+        const { approvalId, approvalsNeeded, expiresAt, notBefore } = answer;
+        const held = {
+          requires_approval: true,
+          approval_id: approvalId,
+          status_url: `/v1/approvals/agent/${approvalId}`,
+          approvals_needed: approvalsNeeded,
+          expires_at: iso(expiresAt),
+          not_before: notBefore === null ? null : iso(notBefore),
+        };
+        return c.json(held, 202);
       }
       const { token, grant } = answer;
       return c.json(

@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { AgentId, TenantId, TokenId } from "../base/ids.ts";
 import type { Ancestor } from "./line.ts";
+import type { GrantedPermission } from "./permission.ts";
 import type { CallRule, CallContext, Rate } from "./schemas.ts";
 
 /**
@@ -24,6 +25,8 @@ export const tokens = sqliteTable(
     /** The thumbprint of the key it is bound to (RFC 9449); null: whoever holds it may use it. */
     jkt: text(),
     context: text({ mode: "json" }).$type<CallContext>().notNull(),
+    /** Of a token that stands for a permission: what it is bound to. */
+    permission: text({ mode: "json" }).$type<GrantedPermission>(),
     /** The tenant's epoch when it was issued: bulk revocation is a watermark over it. */
     epoch: integer().notNull(),
     issuedAt: integer().notNull(),

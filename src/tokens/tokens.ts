@@ -42,6 +42,15 @@ export interface TokenParts {
   readonly waitUntil: (promise: Promise<unknown>) => void;
 }
 
+/** Which workload asks, and by which rule. */
+export interface AskingWorkload {
+  readonly trust_rule: string;
+  readonly issuer: string;
+  readonly subject: string;
+  /** Those that the rule asks for. */
+  readonly claims: Readonly<Record<string, string>>;
+}
+
 /** What goes beside a request for a token that was let in by something else than the agent's key. */
 export interface IssueTerms {
   /** `updatedAt` of the agent on which it was let in. */
@@ -50,7 +59,15 @@ export interface IssueTerms {
   readonly notAfter: number;
   /** Why it was let in, for the ledger. */
   readonly evidence: Readonly<Record<string, unknown>>;
+  /** Who asks without the agent's key; people approve it for that one alone. */
+  readonly workload: AskingWorkload | null;
 }
+
+/** What the token of a permission is: its id was drawn with the permission's, so that there is never a second one. */
+export type PermittedToken = Pick<
+  Grant,
+  "tokenId" | "scopes" | "allow" | "maxUses" | "context" | "expiresAt" | "permission" | "epoch"
+>;
 
 /** For whom a token is issued. */
 export type TokenAsker = Pick<AgentCaller, "tenantId" | "agentId" | "actor" | "request">;
@@ -104,13 +121,15 @@ export class Tokens {
     const { agent } = await this.#parts.agents.get(caller.tenantId, caller.agentId);
     if (terms !== null && terms.agentUpdatedAt !== agent.updatedAt) throw changedMeanwhile();
     checkBounds(agent, request);
-    const verdict = await this.#parts.approvals.ask(caller, agent, request);
+    const tokenId = newTokenId(caller.tenantId);
+    const asked = { tokenId, epoch: lease.epoch, terms };
+    const verdict = await this.#parts.approvals.ask(caller, agent, request, asked);
     if (verdict.kind === "held") return verdict;
     const issuedAt = clock();
     const wanted = Math.ceil(issuedAt / 1000 + request.ttl) * 1000;
     const draft: Omit<Grant, "epoch"> = {
       ancestors: [],
-      tokenId: newTokenId(caller.tenantId),
+      tokenId,
       tenantId: caller.tenantId,
       agentId: caller.agentId,
       scopes: request.scopes,
@@ -121,13 +140,48 @@ export class Tokens {
       tool: request.tool ?? null,
       user: request.user ?? null,
       jkt: request.dpop_jkt ?? null,
+      permission: null,
       context: request.context,
       issuedAt,
       expiresAt: Math.min(wanted, terms?.notAfter ?? wanted),
     };
     const ground = { agentUpdatedAt: agent.updatedAt, epoch: verdict.epoch };
-    const epoch = await this.#insert(caller, draft, ground, terms?.evidence ?? {});
+    const approval = verdict.kind === "granted" ? { approval_id: verdict.approvalId } : {};
+    const evidence = { ...terms?.evidence, ...approval };
+    const epoch = await this.#insert(caller, draft, ground, evidence).catch(async (error: unknown) => {
+      // Only what surely was not issued: what may have been is used up.
+      const isNotIssued = error instanceof Problem && error.message === CHANGED_MEANWHILE;
+      if (isNotIssued && verdict.kind === "granted") {
+        await this.#parts.approvals
+          .release(caller.tenantId, verdict.approvalId, tokenId)
+          .catch(() => undefined);
+      }
+      throw error;
+    });
     waitUntil(this.#parts.flush(caller.tenantId));
+    return { kind: "issued", token: new Redacted(signer.issue(draft)), grant: { ...draft, epoch } };
+  }
+
+  /**
+   * The token of a permission: whoever permitted it has answered for what it reaches. Throws SCOPE_DENIED where the
+   * agent's bounds do not cover it, TENANT_FROZEN, and CONFLICT where the agent was changed just now.
+   */
+  async permit(caller: TokenAsker, permitted: PermittedToken): Promise<IssuedToken> {
+    const { clock, leases, signer, waitUntil } = this.#parts;
+    const { tenantId, agentId } = caller;
+    const lease = leases.current(tenantId, waitUntil) ?? (await leases.ask(tenantId, waitUntil));
+    if (lease.frozen) throw frozen();
+    const { agent } = await this.#parts.agents.get(tenantId, agentId);
+    const { epoch: readAt, ...bound } = permitted;
+    checkBounds(agent, { scopes: bound.scopes, ip_allowlist: [] });
+    const draft: Omit<Grant, "epoch"> = {
+      ...bound,
+      ...{ ancestors: [], tenantId, agentId, ipAllowlist: agent.ipAllowlist },
+      ...{ rate: null, tool: null, user: null, jkt: null, issuedAt: clock() },
+    };
+    const ground = { agentUpdatedAt: agent.updatedAt, epoch: readAt };
+    const epoch = await this.#insert(caller, draft, ground, {});
+    waitUntil(this.#parts.flush(tenantId));
     return { kind: "issued", token: new Redacted(signer.issue(draft)), grant: { ...draft, epoch } };
   }
 
@@ -141,14 +195,14 @@ export class Tokens {
     const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
     const { tokenId, tenantId, agentId, scopes, ipAllowlist, maxUses, rate, allow, tool, user, context } =
       grant;
-    const { issuedAt, expiresAt, jkt } = grant;
+    const { issuedAt, expiresAt, jkt, permission } = grant;
     // Of the epoch that its reach was looked at: what became stricter since then refuses it.
     // In SQL of its own: drizzle cannot put a guarded `insert … select` with parameters into a batch.
     const insert = client
       .prepare(
         `insert into tokens (id, tenant_id, agent_id, scopes, ip_allowlist, max_uses, rate, allow, tool, user, context,
-           epoch, issued_at, expires_at, jkt)
-         select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, min(tenants.epoch, ?16), ?12, ?13, ?15
+           epoch, issued_at, expires_at, jkt, permission)
+         select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, min(tenants.epoch, ?16), ?12, ?13, ?15, ?17
          from agents join tenants on tenants.id = agents.tenant_id
          where agents.tenant_id = ?2 and agents.id = ?3 and agents.updated_at = ?14
            and agents.disabled_at is null and agents.deleted_at is null
@@ -167,7 +221,7 @@ export class Tokens {
           tool,
           user,
         ],
-        ...[json(context), issuedAt, expiresAt, ground.agentUpdatedAt, jkt, ground.epoch],
+        ...[json(context), issuedAt, expiresAt, ground.agentUpdatedAt, jkt, ground.epoch, json(permission)],
       );
     // The long ones last: what does not fit into the ledger's bound is cut off from the end.
     const narrowing = { max_uses: maxUses, rate, tool, user, scopes, ip_allowlist: ipAllowlist, allow };
@@ -177,6 +231,7 @@ export class Tokens {
       ...context,
       expires_at: expiry,
       ...(jkt === null ? {} : { dpop_jkt: jkt }),
+      ...(permission === null ? {} : { permission_id: permission.permissionId }),
       ...narrowing,
     });
     const record = client

@@ -66,13 +66,17 @@ export const namespaceEndpoints = [
     summary: "Set what holds for the secrets in a namespace and below it",
     description: "Replaces its settings: what is left out is what holds around it.",
     access: { roles: ["admin"] },
+    stepUp: true,
     params: namespaceParams,
     body: namespacePutSchema,
     responses: { 200: namespaceDetailSchema },
     errors: ["APPROVAL_REQUIRED"],
     change: true,
     handler: async ({ caller, params, body, c }) => {
-      const own = { tierDefault: body.tier_default, reveal: body.reveal, kek: body.kek };
+      const own = {
+        ...{ tierDefault: body.tier_default, reveal: body.reveal, kek: body.kek },
+        approvalDelaySeconds: body.approval_delay_seconds,
+      };
       const { vault } = c.get("services");
       const { namespace, ...change } = await vault.namespaces.put(caller, params.namespace, own);
       return respondChange(c, render(namespace), change);
@@ -95,8 +99,8 @@ export const namespaceEndpoints = [
   }),
 ];
 
-function renderRules({ tierDefault, reveal, kek }: OwnRules | NamespaceRules) {
-  return { tier_default: tierDefault, reveal, kek };
+function renderRules({ tierDefault, reveal, kek, approvalDelaySeconds }: OwnRules | NamespaceRules) {
+  return { tier_default: tierDefault, reveal, kek, approval_delay_seconds: approvalDelaySeconds };
 }
 
 function render({ namespace, own, effective }: Namespace) {

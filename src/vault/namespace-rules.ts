@@ -2,13 +2,18 @@ import { type SQL, sql } from "drizzle-orm";
 import type { Database, TenantDatabase } from "../base/database.ts";
 import type { TenantId } from "../base/ids.ts";
 import { tenantRow } from "../base/tenant-epoch.ts";
-import { type SecretSettings, secretSettings, type StoredSecretSettings } from "../base/tenant-settings.ts";
+import {
+  APPROVAL_DELAY_SECONDS,
+  type SecretSettings,
+  secretSettings,
+  type StoredSecretSettings,
+} from "../base/tenant-settings.ts";
 import type { AccessTier } from "./schemas.ts";
 import { namespaceSettings } from "./tables.ts";
 
 export type NamespaceRow = typeof namespaceSettings.$inferSelect;
 /** What a namespace says itself; null: nothing. */
-export type OwnRules = Pick<NamespaceRow, "tierDefault" | "reveal" | "kek">;
+export type OwnRules = Pick<NamespaceRow, "tierDefault" | "reveal" | "kek" | "approvalDelaySeconds">;
 
 /** What holds in a namespace: of each rule, as the nearest says that says anything, the tenant at last. */
 export interface NamespaceRules {
@@ -18,6 +23,8 @@ export interface NamespaceRules {
   readonly strictReveal: "allow" | "deny";
   /** Null: the tenant's own key. */
   readonly kek: string | null;
+  /** From the last approval of what reaches a critical secret in it until that can be used. */
+  readonly approvalDelaySeconds: number;
 }
 
 /** A tenant's settings as they lie in its row. */
@@ -43,6 +50,7 @@ export function rulesOf(around: readonly NamespaceRow[], tenant: StoredSettings 
     reveal: nearest("reveal") ?? tenant?.reveal ?? "deny",
     strictReveal: nearest("reveal") ?? "deny",
     kek: nearest("kek"),
+    approvalDelaySeconds: nearest("approvalDelaySeconds") ?? APPROVAL_DELAY_SECONDS,
   };
 }
 

@@ -19,13 +19,17 @@ import { isWithin } from "./secret-search.ts";
 import { namespaceSettings, secrets } from "./tables.ts";
 import type { VaultParts } from "./vault.ts";
 
-const NONE: OwnRules = { tierDefault: null, reveal: null, kek: null };
+const NONE: OwnRules = { tierDefault: null, reveal: null, kek: null, approvalDelaySeconds: null };
 
 /** A namespace with what it says itself and what holds in it. */
 export interface Namespace {
   readonly namespace: string;
   readonly own: OwnRules;
   readonly effective: NamespaceRules;
+}
+
+function ownOf({ tierDefault, reveal, kek, approvalDelaySeconds }: NamespaceRow): OwnRules {
+  return { tierDefault, reveal, kek, approvalDelaySeconds };
 }
 
 /** What was known of a namespace before a change. */
@@ -73,6 +77,7 @@ export class Namespaces {
           tier_default: own.tierDefault,
           reveal: own.reveal,
           kek: own.kek,
+          approval_delay_seconds: own.approvalDelaySeconds,
         }),
       ],
     });
@@ -107,11 +112,11 @@ export class Namespaces {
     const stored: StoredSettings | undefined = tenant[0]?.settings;
     const own = around.find((row) => row.namespace === namespace);
     const others = around.filter((row) => row !== own);
-    const effectiveWith = ({ tierDefault, reveal, kek }: OwnRules): NamespaceRules =>
-      rulesOf([...others, { tenantId, namespace, tierDefault, reveal, kek, updatedAt: 0 }], stored);
+    const effectiveWith = (rules: OwnRules): NamespaceRules =>
+      rulesOf([...others, { tenantId, namespace, ...rules, updatedAt: 0 }], stored);
     return {
       namespace,
-      own: own === undefined ? NONE : { tierDefault: own.tierDefault, reveal: own.reveal, kek: own.kek },
+      own: own === undefined ? NONE : ownOf(own),
       isSet: own !== undefined,
       effective: rulesOf(around, stored),
       with: effectiveWith,

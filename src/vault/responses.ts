@@ -151,6 +151,7 @@ const ownRulesSchema = z.strictObject({
   tier_default: accessTierSchema.nullable(),
   reveal: z.enum(["allow", "deny"]).nullable(),
   kek: kekNameSchema.nullable(),
+  approval_delay_seconds: z.int().nullable(),
 });
 
 export const namespaceListSchema = z.strictObject({
@@ -174,6 +175,7 @@ export const namespaceDetailSchema = z
           .enum(["allow", "deny"])
           .describe("Of standard secrets. Above that tier what the tenant says does not count."),
         kek: kekNameSchema.nullable().describe("null: the tenant's own key."),
+        approval_delay_seconds: z.int().describe("Of what reaches a critical secret in it."),
       })
       .describe("What holds in it: of each, the nearest that says anything, the tenant at last."),
   })

@@ -178,6 +178,15 @@ export const namespacePutSchema = z.strictObject({
     .describe(
       "The key-encryption key of new versions, by a name of your choice. Earlier ones open as they are.",
     ),
+  approval_delay_seconds: z
+    .int()
+    .min(1)
+    .max(86_400)
+    .nullable()
+    .default(null)
+    .describe(
+      "From the last approval of what reaches a critical secret in it until that can be used: time to object. Where nothing says: 300.",
+    ),
 });
 
 /** Query of `GET /v1/secrets/{path}`: a version of a secret, or a page of a namespace (50 if `limit` is left out). */

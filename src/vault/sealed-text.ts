@@ -2,15 +2,7 @@ import type { TenantId } from "../base/ids.ts";
 import type { Redacted } from "../base/redacted.ts";
 import { open, seal } from "./envelope.ts";
 import type { KeyProvider } from "./kms/key-provider.ts";
-
-/** An envelope as it is kept in a row of another room's, its bytes in base64. */
-export interface SealedText {
-  readonly format: number;
-  readonly nonce: string;
-  readonly ciphertext: string;
-  readonly wrapped: string;
-  readonly keyVersion: string;
-}
+import type { SealedText } from "./sealed-form.ts";
 
 /** Secrets' versions begin at 1: an envelope of one never opens as the other. */
 const NO_VERSION = 0;

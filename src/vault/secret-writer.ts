@@ -67,11 +67,17 @@ export class SecretWriter {
     const drafts = storings.map((storing) => draft(caller, storing, ground));
     const goes = await this.#outgrown(caller, drafts, ground);
     const planned = await Promise.all(drafts.map(async (one) => this.#store(caller, one, goes, ground)));
-    const watermarks = strictWatermarks(
-      drafts.map(({ live, secret }) => {
-        return { path: secret.path, before: live?.accessTier ?? null, after: secret.accessTier };
-      }),
-    );
+    const watermarks = [
+      ...strictWatermarks(
+        drafts.map(({ live, secret }) => {
+          return { path: secret.path, before: live?.accessTier ?? null, after: secret.accessTier };
+        }),
+      ),
+      // A class that was revoked stays so for what has been of it: of another type, it would be used again.
+      ...drafts.flatMap(({ live, secret: { path, secretType } }) =>
+        live !== undefined && live.secretType !== secretType ? [{ kind: "secret" as const, key: path }] : [],
+      ),
+    ];
     return {
       stored: planned.map(({ answer }) => answer),
       change: {

@@ -9,6 +9,8 @@ import { secrets } from "./tables.ts";
 export interface StrictSecret {
   readonly path: string;
   readonly tier: Exclude<AccessTier, "standard">;
+  /** The current one. */
+  readonly version: number;
 }
 
 const ROWS_AT_ONCE = 1_000;
@@ -27,7 +29,7 @@ export async function readStrictSecrets(
   for (let after = ""; ;) {
     const { epoch, value } = await readAtEpoch(db, tenantId, (primary) =>
       primary
-        .select({ path: secrets.path, tier: secrets.accessTier })
+        .select({ path: secrets.path, tier: secrets.accessTier, version: secrets.currentVersion })
         .from(secrets)
         // As it stands in the index of them, which is not used otherwise.
         .where(and(sql`access_tier <> 'standard' and deleted_at is null`, gt(secrets.path, after)))
@@ -35,7 +37,7 @@ export async function readStrictSecrets(
         .limit(ROWS_AT_ONCE),
     );
     firstEpoch ??= epoch;
-    for (const { path, tier } of value) if (tier !== "standard") found.push({ path, tier });
+    for (const { tier, ...row } of value) if (tier !== "standard") found.push({ ...row, tier });
     if (found.length > most) return { epoch: firstEpoch, value: null };
     const last = value.at(-1);
     if (last === undefined || value.length < ROWS_AT_ONCE) return { epoch: firstEpoch, value: found };

@@ -101,6 +101,8 @@ export const namespaceSettings = sqliteTable(
     reveal: text().$type<"allow" | "deny">(),
     /** The name of the key-encryption key that new versions' data keys are wrapped under. */
     kek: text(),
+    /** How long after the last approval what reaches a critical secret in it has to wait. */
+    approvalDelaySeconds: integer(),
     updatedAt: integer().notNull(),
   },
   (table) => [primaryKey({ columns: [table.tenantId, table.namespace] })],

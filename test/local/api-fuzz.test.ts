@@ -48,7 +48,16 @@ beforeAll(async () => {
   };
   const person = { email: "someone@example.com", role: "viewer" };
   const { id: invited } = await admin.must("POST", "/v1/members", person);
-  const noneOf = ["pkey", "rvl", "mem"].map((prefix) => `${prefix}_${"0".repeat(24)}`);
+  const { id: policyId } = await admin.must("POST", "/v1/policies", { name: "p", effect: "allow" });
+  const budget = { name: "b", scope: { token: true }, measure: "calls", limit: 9, period: "day" };
+  const { id: budgetId } = await admin.must("POST", "/v1/budgets", budget);
+  const hook = { kind: "webhook", url: "http://127.0.0.1:9/", events: ["*"], enabled: false };
+  const { id: webhook } = await admin.must("POST", "/v1/webhooks", hook);
+  await admin.must("POST", "/v1/actions", { name: "mail.send", calls: null });
+  const { id: permission } = await agent.must("POST", "/v1/permissions", { action: "mail.send" });
+  const noneOf = ["whk", "pkey", "rvl", "mem", "pol", "bud", "perm"].map(
+    (prefix) => `${prefix}_${"0".repeat(24)}`,
+  );
   there = {
     id: [
       other.id,
@@ -57,10 +66,16 @@ beforeAll(async () => {
       "agt_000000000000000000000000",
       "tok_000000000000000000000000",
       invited,
+      webhook,
+      policyId,
+      budgetId,
+      permission,
       ...noneOf,
     ],
     path: ["production/app/KEY", "production/app", "production", "no/such/KEY"],
     slug: ["up"],
+    name: ["mail.send", "no.such"],
+    delivery_id: ["dlv_000000000000000000000000"],
     rule_id: [trusted.id, "tru_000000000000000000000000"],
   };
 });

@@ -19,8 +19,8 @@ export const CONCURRENCY: readonly Mutation[] = [
     attack: 64,
     what: "a use is durable before anything leaves",
     file: TOKEN_OBJECT,
-    find: "this.ctx.storage.kv.put(`slot:",
-    replace: "((..._nothing: unknown[]) => undefined)(`slot:",
+    find: "this.ctx.storage.kv.put(`slot:${index}`",
+    replace: "((..._nothing: unknown[]) => undefined)(`slot:${index}`",
     tests: TESTS,
   },
   {
@@ -34,7 +34,7 @@ export const CONCURRENCY: readonly Mutation[] = [
   {
     attack: 65,
     what: "the call id is the gateway's own, drawn for every request",
-    file: "src/gateway/proxy.ts",
+    file: "src/gateway/admit.ts",
     find: 'const callId = newId("call");',
     replace: 'const callId = call.request.headers.get("idempotency-key") ?? newId("call");',
     tests: TESTS,
@@ -146,7 +146,7 @@ export const CONCURRENCY: readonly Mutation[] = [
   {
     attack: 69,
     what: "a credential that is not at hand is opened before the charge",
-    file: "src/gateway/proxy.ts",
+    file: "src/gateway/admit.ts",
     find: "!credentials.isWarm(sealed)",
     replace: "false",
     tests: TESTS,

@@ -1,5 +1,8 @@
 import { ADDRESS } from "./address.ts";
+import { APPROVAL_CALLS } from "./approval-calls.ts";
+import { APPROVALS } from "./approvals.ts";
 import { AUDIT } from "./audit.ts";
+import { BUDGETS } from "./budgets.ts";
 import { CHILD_TOKENS } from "./children.ts";
 import { CONCURRENCY } from "./concurrency.ts";
 import { CRYPTO } from "./crypto.ts";
@@ -10,9 +13,13 @@ import { HEADER } from "./headers.ts";
 import { IDENTITY } from "./identity.ts";
 import { LOAD } from "./load.ts";
 import type { Mutation } from "./mutation.ts";
+import { NOTIFICATIONS } from "./notifications.ts";
+import { PAGES } from "./pages.ts";
 import { PASSKEYS } from "./passkeys.ts";
 import { PATH } from "./path.ts";
 import { PEOPLE } from "./people.ts";
+import { PERMITTED } from "./permissions.ts";
+import { POLICIES } from "./policies.ts";
 import { REDIRECT } from "./redirect.ts";
 import { TOKEN } from "./token.ts";
 
@@ -21,12 +28,15 @@ export const MUTATIONS: readonly Mutation[] = [
   ...DESTINATION,
   ...REDIRECT,
   ...PATH,
+  ...POLICIES,
+  ...PERMITTED,
   ...HEADER,
   ...ECHOES,
   ...TOKEN,
   ...IDENTITY,
   ...ADDRESS,
   ...CONCURRENCY,
+  ...BUDGETS,
   ...CHILD_TOKENS,
   ...FAILURE,
   ...CRYPTO,
@@ -34,4 +44,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ...LOAD,
   ...PEOPLE,
   ...PASSKEYS,
+  ...PAGES,
+  ...NOTIFICATIONS,
+  ...APPROVALS,
+  ...APPROVAL_CALLS,
 ];

@@ -25,10 +25,10 @@ export const PASSKEYS: readonly Mutation[] = [
   {
     attack: 85,
     what: "the sign-in page may be framed by nobody",
-    file: "src/api/pages/sign-in-page.ts",
+    file: "src/api/pages/page-frame.ts",
     find: `    "frame-ancestors 'none'",`,
     replace: "",
-    also: [{ file: "src/api/pages/sign-in-page.ts", find: '  "x-frame-options": "DENY",', replace: "" }],
+    also: [{ file: "src/api/pages/page-frame.ts", find: '  "x-frame-options": "DENY",', replace: "" }],
     tests: ["test/local/passkeys.test.ts"],
   },
   {

@@ -12,8 +12,8 @@ export const PEOPLE: readonly Mutation[] = [
     attack: 85,
     what: "a change by a cookie shows that a page of our own sent it",
     file: "src/base/same-origin.ts",
-    find: "if (SAFE.has(method)) return;",
-    replace: "return;",
+    find: "if (!SAFE.has(request.method)) requireOwnPage(request, ownOrigin);",
+    replace: "",
     tests: SESSIONS,
   },
   {

@@ -38,7 +38,7 @@ export const TOKEN: readonly Mutation[] = [
   {
     attack: 57,
     what: "whatever is refused, a revoked token hears what one hears that never was",
-    file: "src/gateway/proxy.ts",
+    file: "src/gateway/denied.ts",
     find: "if (await gateway.admission.isRevoked(call.grant)) return unauthorized();",
     replace: "",
     tests: ["test/worker/tokens/door.test.ts"],
@@ -58,21 +58,5 @@ export const TOKEN: readonly Mutation[] = [
     find: "if (spent !== null) count(spent);",
     replace: "",
     tests: ["test/worker/api/rate-limits.test.ts"],
-  },
-  {
-    attack: 80,
-    what: "what waits for people is theirs to see",
-    file: "src/approvals/routes.ts",
-    find: 'access: { roles: ["admin", "editor"], person: true },',
-    replace: 'access: { roles: ["admin", "editor"] },',
-    tests: ["test/worker/approvals/requests.test.ts"],
-  },
-  {
-    attack: 73,
-    what: "an agent asks about its own requests only",
-    file: "src/approvals/approvals.ts",
-    find: ".where(and(eq(approvals.id, id), eq(approvals.agentId, agentId)));",
-    replace: ".where(eq(approvals.id, id));",
-    tests: ["test/worker/approvals/requests.test.ts"],
   },
 ];

@@ -13,6 +13,7 @@ export const WALL: Readonly<Record<string, readonly number[]>> = {
   address: from(59, 62),
   concurrency: from(63, 69),
   crypto: from(70, 73),
+  approval: from(74, 80),
   audit: [82],
   load: from(88, 92),
 };

@@ -1,8 +1,12 @@
+import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { makeTemplate } from "../support/gateway.ts";
 import { killRounds } from "../support/kill-rounds.ts";
 
-/** `npm run soak`: 100 rounds of kill -9 under load, held against the ledger. `--rounds`, `--seed` change it. */
+/**
+ * `npm run soak`: 100 rounds of kill -9 under load, held against the ledger (`--rounds`, `--seed` change it), 10,000
+ * interleavings of approvals (approvals.ts), and the API's description tried value by value where schemathesis is there.
+ */
 const { values } = parseArgs({
   options: { rounds: { type: "string", default: "100" }, seed: { type: "string" } },
 });
@@ -20,7 +24,12 @@ try {
   const holds =
     report.lost === 0 && report.doubled === 0 && report.unrecorded === 0 && report.called === report.uses;
   console.log(holds ? "holds: nothing lost, nothing doubled" : "DOES NOT HOLD");
-  process.exitCode = holds ? 0 : 1;
+  const approvals = spawnSync(process.execPath, ["test/soak/approvals.ts"], { stdio: "inherit" });
+  const described = spawnSync("vitest", ["run", "--project", "gateway", "test/local/schemathesis.test.ts"], {
+    stdio: "inherit",
+    env: { ...process.env, SCHEMATHESIS_PHASES: "coverage,fuzzing,stateful" },
+  });
+  process.exitCode = holds && approvals.status === 0 && described.status === 0 ? 0 : 1;
 } finally {
   await template.remove();
 }

@@ -29,6 +29,7 @@ export const NOT_ASKED: Readonly<Record<string, string>> = {
   finishSignIn: "Anyone's: takes what the identity provider sent, and its own cookie.",
   exchangeToken: "Anyone's: takes an assertion of the agent's.",
   getProvider: "The catalogue is everybody's.",
+  getApprovalPage: "Anyone's: the same page for all, which asks for what it shows.",
 };
 
 /** Operations where each tenant has its own names: a foreign one makes our own thing, and is asked last. */
@@ -39,8 +40,11 @@ export const OTHER_STATUS: Readonly<Record<string, number>> = {
   // Nothing of the kind is set, ended, revoked or listed.
   getNamespace: 200,
   listSessions: 200,
+  listPermissions: 200,
   endSessions: 204,
   revokeTokens: 200,
+  // A token that is none is refused, whatever it is shown for.
+  usePermission: 401,
   // What no grant of the person's covers is refused whether it is there or not.
   revealSecret: 403,
 };
@@ -64,8 +68,21 @@ const BODIES: Readonly<Record<string, object>> = {
   rollBackSecret: { version: 1 },
   putNamespace: { tier_default: "standard" },
   approveRevealGrant: {},
+  approve: {},
+  deny: { reason: "not theirs" },
+  cancelApproval: {},
+  cancelOwnApproval: {},
   revealSecret: {},
   updateConnection: { default: "deny" },
+  updateWebhook: { name: "ours now" },
+  rotateWebhookSecret: {},
+  updateAction: { description: "ours now" },
+  verifyPermission: { token: "vkt_none" },
+  usePermission: { token: "vkt_none" },
+  createBudget: { name: "ours", measure: "calls", limit: 10, period: "day" },
+  updateBudget: { name: "ours now" },
+  updatePolicy: { message: "ours now" },
+  rollBackPolicy: { version: 1 },
 };
 
 /** What stands in a body beside a foreign name: of ours. */
@@ -108,7 +125,7 @@ function placesOf(document: Json, template: string, operation: Json): Place[] {
     const prefix = prefixOf(schema);
     if (prefix !== null && prefix !== "ten") places.push({ where, name, kind: prefix });
     else if (where !== "path") continue;
-    else if (parameter["x-slashes"] || name === "slug") {
+    else if (parameter["x-slashes"] || name === "slug" || name === "name") {
       places.push({ where, name, kind: name === "path" ? "path" : name });
     } else if (!(operation.operationId in NOT_ASKED)) {
       throw new Error(`${template}: what ${name} names is not known`);
@@ -126,25 +143,27 @@ function prefixOf(schema: Json): string | null {
   return /^\^([a-z]+)_(?:\(|\[0-9a-f\])/.exec(schema?.pattern ?? "")?.[1] ?? null;
 }
 
-/** Members that are ids, at any depth; only the topmost of a body can be asked. */
-function idsIn(document: Json, schema: Json, depth = 0): [name: string, kind: string][] {
+/** Members that are ids, `outer.inner` at any depth; those of lists cannot be asked. */
+function idsIn(document: Json, schema: Json, within = ""): [name: string, kind: string][] {
   if (schema.$ref !== undefined) {
     const parts: string[] = schema.$ref.split("/").slice(1);
     return idsIn(
       document,
       parts.reduce((part: Json, name) => part[name], document),
-      depth,
+      within,
     );
   }
   const either: Json[] = schema.anyOf ?? schema.oneOf ?? schema.allOf ?? [];
-  const found = either.flatMap((part) => idsIn(document, part, depth));
+  const found = either.flatMap((part) => idsIn(document, part, within));
   for (const [name, part] of Object.entries<Json>(schema.properties ?? {})) {
     const prefix = prefixOf(part);
-    if (prefix !== null && depth > 0) throw new Error(`an id deep in a body: ${name}`);
-    if (prefix !== null) found.push([name, prefix]);
-    else found.push(...idsIn(document, part, depth + 1));
+    if (prefix !== null) found.push([`${within}${name}`, prefix]);
+    else found.push(...idsIn(document, part, `${within}${name}.`));
   }
-  return schema.items === undefined ? found : [...found, ...idsIn(document, schema.items, depth + 1)];
+  if (schema.items === undefined) return found;
+  const listed = idsIn(document, schema.items, within);
+  if (listed.length > 0) throw new Error(`ids in a list of a body: ${listed.join(", ")}`);
+  return found;
 }
 
 /** What asking so many names of a place told. */
@@ -224,13 +243,19 @@ async function answerTo(tenants: TwoTenants, probe: Probe, name: string, beside:
     if (where === "path") target = target.replace(`{${parameter}}`, encodeURIComponent(value));
   }
   if (place.where === "query") target += `?${place.name}=${encodeURIComponent(name)}`;
-  const body = { ...BODIES[operationId], ...(place.where === "body" ? { [place.name]: name } : {}) };
+  const body = { ...BODIES[operationId], ...(place.where === "body" ? membersOf(place.name, name) : {}) };
   const client = await tenants.caller(scheme);
   const isBodied = operationId in BODIES;
   const answer = await client.call(method, target, isBodied ? { body } : {});
   // Without the body: where a defence is broken it may hold what is secret.
   const gist = `${answer.status} ${answer.body.error?.code ?? ""}`.trim();
   return { status: answer.status, gist, text: said(answer, [...given.values()]) };
+}
+
+/** `outer.inner` as `{outer: {inner: value}}`. */
+function membersOf(name: string, value: string): Record<string, unknown> {
+  const [outer = "", ...inner] = name.split(".");
+  return { [outer]: inner.length === 0 ? value : membersOf(inner.join("."), value) };
 }
 
 /** What an answer says, without what differs between any two and without the names that were asked for. */

@@ -41,11 +41,16 @@ export class TwoTenants {
     readonly login: string;
     readonly agent: ApiClient;
     readonly token: ApiClient;
+    /** It lies in an object of their own, not in a row. */
+    readonly theirApproval: string;
   }) {
-    const named = (tenantId: string) => ({ tenantId, names: namesOf(rowsOf(parts.stage, tenantId)) });
+    const named = (tenantId: string, approvals: readonly string[] = []) => ({
+      tenantId,
+      names: new Map([...namesOf(rowsOf(parts.stage, tenantId)), ["apr", approvals]]),
+    });
     this.stage = parts.stage;
     this.ours = named(parts.tenantIds[0]);
-    this.theirs = named(parts.tenantIds[1]);
+    this.theirs = named(parts.tenantIds[1], [parts.theirApproval]);
     this.theirAdmin = parts.theirAdmin;
     this.#login = parts.login;
     this.#agent = parts.agent;
@@ -57,10 +62,13 @@ export class TwoTenants {
     const { tenant } = stage;
     const another = await stage.anotherTenant();
     const ours = await furnish(stage, "ours", tenant.admin, stage.signInUrl);
-    await holdRequest("theirs", await furnish(stage, "theirs", another.admin, another.signInUrl));
+    const theirApproval = await holdRequest(
+      "theirs",
+      await furnish(stage, "theirs", another.admin, another.signInUrl),
+    );
     await addPasskeys(stage);
     const tenantIds = [tenant.tenantId, another.tenantId] as const;
-    return new TwoTenants({ stage, tenantIds, theirAdmin: another.admin, ...ours });
+    return new TwoTenants({ stage, tenantIds, theirAdmin: another.admin, theirApproval, ...ours });
   }
 
   close(): Promise<void> {
@@ -101,9 +109,25 @@ async function furnish(stage: SignInStage, name: string, admin: ApiClient, signI
   await admin.must("POST", "/v1/connections", {
     ...{ slug: name, base_url: baseUrl, credential: { kind: "bearer" }, secret: `${name}/app/KEY` },
   });
+  await admin.must("POST", "/v1/policies", { name: "a policy", effect: "deny", enabled: false });
+  const hook = { kind: "webhook", url: `${baseUrl}/`, events: ["*"] };
+  const { id: webhook } = await admin.must("POST", "/v1/webhooks", hook);
+  const { id: delivery } = await admin.must("POST", `/v1/webhooks/${webhook}/test`);
+  // Deliveries are no rows of the database: so its id is among those that are found there.
+  await admin.must("PATCH", `/v1/webhooks/${webhook}`, { name: delivery });
+  await admin.must("POST", "/v1/actions", { name: `${name}.act`, calls: null });
+  const budget = {
+    name: "a budget",
+    scope: { tenant: true },
+    measure: "calls",
+    limit: 1_000_000,
+    period: "day",
+  };
+  await admin.must("POST", "/v1/budgets", budget);
   const made = await admin.must("POST", "/v1/agents", { name: "an agent", allowed_scopes: SCOPES });
   await admin.must("POST", `/v1/agents/${made.id}/trust`, TRUST_RULE);
   const agent = stage.tenant.as(made.api_key);
+  await agent.must("POST", "/v1/permissions", { action: `${name}.act` });
   const scopes = [`secrets:*:${name}/app/KEY`, "namespaces:read"];
   await agent.must("POST", "/v1/tokens", { scopes, ttl: "1h" });
   const { token } = await agent.must("POST", "/v1/tokens", { scopes: ["secrets:*:*"], ttl: "24h" });
@@ -125,12 +149,13 @@ async function furnish(stage: SignInStage, name: string, admin: ApiClient, signI
 async function holdRequest(
   name: string,
   { admin, agent }: Awaited<ReturnType<typeof furnish>>,
-): Promise<void> {
+): Promise<string> {
   const critical = { value: `value-${randomUUID()}`, access_tier: "critical" };
   await admin.must("PUT", `/v1/secrets/${name}/app/CRITICAL`, critical);
   const scopes = [`secrets:read:${name}/app/CRITICAL`];
-  const { requires_approval } = await agent.must("POST", "/v1/tokens", { scopes, ttl: "1h" });
-  if (requires_approval !== true) throw new Error("nobody is asked");
+  const held = await agent.must("POST", "/v1/tokens", { scopes, ttl: "1h" });
+  if (held.requires_approval !== true) throw new Error("nobody is asked");
+  return held.approval_id;
 }
 
 /** What takes an authenticator to make; a row has the same name. */
@@ -181,13 +206,16 @@ function namesOf(tables: Readonly<Record<string, readonly Row[]>>): Names {
     for (const row of rows) {
       for (const value of Object.values(row)) {
         const kind = typeof value === "string" ? ID.exec(value)?.[1] : undefined;
-        if (kind !== undefined) note(kind, value);
+        // The token of a permission has its id before it is collected, and is none until then.
+        const isPlanned = table === "permissions" && kind === "tok";
+        if (kind !== undefined && !isPlanned) note(kind, value);
       }
       if (table === "secrets") {
         note("path", row["path"]);
         note("namespace", String(row["path"]).split("/").slice(0, -1).join("/"));
       }
       if (table === "connections") note("slug", row["slug"]);
+      if (table === "actions") note("name", row["name"]);
     }
   }
   return new Map([...names].map(([kind, found]) => [kind, [...found]]));

@@ -86,6 +86,22 @@ async function signOut() {
   byId("sign-in").focus();
 }
 
+/** Which tenant the person of this device belongs to, where they have signed in by an identity provider: "" if unknown. */
+function rememberedTenant() {
+  try {
+    return localStorage.getItem("tenant") ?? "";
+  } catch {
+    return "";
+  }
+}
+
+async function signInByIssuer() {
+  const query = new URLSearchParams({ tenant: byId("of").value.trim() });
+  const url = next();
+  query.set("return_to", url === null ? "/approvals" : url.slice(location.origin.length));
+  location.assign(`/auth/sign-in?${query}`);
+}
+
 /** @param {{ name: string, created_at: string, last_used_at: string | null, backed_up: boolean }} passkey */
 function row(passkey) {
   const item = document.createElement("li");
@@ -110,6 +126,9 @@ async function show() {
   byId("name").textContent = me.name;
   byId("role").textContent = me.role;
   byId("tenant").textContent = me.tenant_id;
+  const url = next();
+  byId("next").hidden = url === null;
+  if (url !== null) byId("next").firstElementChild.href = url;
   const { passkeys } = await call("GET", "/v1/passkeys");
   byId("passkeys").replaceChildren(...passkeys.map(row));
 }
@@ -137,6 +156,7 @@ function on(element, event, work) {
 on(byId("sign-in"), "click", signIn);
 on(byId("sign-out"), "click", signOut);
 on(byId("enrol"), "submit", enrol);
+on(byId("issuer"), "submit", signInByIssuer);
 on(byId("add"), "submit", add);
 
 if (location.hash.startsWith("#vke_")) code.value = location.hash.slice(1);
@@ -144,5 +164,7 @@ if (location.pathname === "/auth/enrol") {
   byId("register").open = true;
   (code.value === "" ? code : device).focus();
 }
+byId("of").value = rememberedTenant();
+byId("organisation").open = byId("of").value !== "";
 if (!browserSupportsWebAuthn()) say("This browser has no passkeys. Use another one.", "failed");
 show().catch((error) => say(String(error.message ?? error), "failed"));

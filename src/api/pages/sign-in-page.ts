@@ -2,33 +2,12 @@ import { declareFor } from "../../base/endpoint.ts";
 import { passkeyOrigin } from "../../base/loopback.ts";
 import type { Api } from "../context.ts";
 import { gzipped } from "./gzipped.ts";
+import { answerPage, EMBLEM } from "./page-frame.ts";
 import client from "./sign-in-client.js.gz";
 import { SIGN_IN_STYLE } from "./sign-in-style.ts";
 
 const endpoint = declareFor<Api>();
 const tag = "Sessions";
-
-/**
- * Nothing runs or loads but this origin's own files, nothing is written into the page as HTML, and no other page may
- * frame this one (attack 85: clickjacking).
- */
-const HEADERS = {
-  "content-security-policy": [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "connect-src 'self'",
-    "img-src data:",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-    "require-trusted-types-for 'script'",
-    "trusted-types 'none'",
-  ].join("; "),
-  "x-frame-options": "DENY",
-  "cross-origin-opener-policy": "same-origin",
-  "permissions-policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
-};
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -43,7 +22,7 @@ const PAGE = `<!doctype html>
   <body>
     <main>
       <header>
-        <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><circle cx="7.5" cy="15.5" r="4.5"/><path d="m11 12 9-9m-4 4 3 3"/></svg>
+        ${EMBLEM}
         <h1>Valetkey</h1>
       </header>
       <noscript><p>This page needs JavaScript: passkeys cannot be used without it.</p></noscript>
@@ -62,11 +41,21 @@ const PAGE = `<!doctype html>
             <button>Register this device</button>
           </form>
         </details>
+        <details id="organisation">
+          <summary>Sign in by your organisation</summary>
+          <form id="issuer">
+            <label for="of">Tenant</label>
+            <input id="of" name="of" required maxlength="60" pattern="ten_[0-9a-z_]+" autocomplete="off" autocapitalize="off" spellcheck="false" aria-describedby="of-hint">
+            <p id="of-hint" class="quiet">Such as ten_0123456789abcdef. From an admin; this device remembers it.</p>
+            <button>Go on to its identity provider</button>
+          </form>
+        </details>
       </section>
 
       <section id="person" aria-label="Signed in" hidden>
         <p>Signed in as <strong id="name"></strong>, <span id="role"></span></p>
         <p class="quiet">Tenant <span id="tenant"></span></p>
+        <p id="next" hidden><a>Go on to the page you came for</a></p>
         <button type="button" id="sign-out" class="second">Sign out</button>
         <h2>Your passkeys</h2>
         <ul id="passkeys"></ul>
@@ -139,9 +128,7 @@ export const signInPageEndpoints = [
 /** Locally, where an address was opened: the same page at `localhost`, which is where passkeys work. */
 function page(url: string, origin: string): Response {
   const home = passkeyOrigin(origin);
-  if (home === origin) {
-    return new Response(PAGE, { headers: { ...HEADERS, "content-type": "text/html; charset=utf-8" } });
-  }
+  if (home === origin) return answerPage(PAGE);
   const { pathname, search } = new URL(url);
   return new Response(null, { status: 302, headers: { location: home + pathname + search } });
 }

@@ -1,18 +1,7 @@
+import { COLOURS } from "./page-frame.ts";
+
 /** The sign-in page's style sheet: readable at 360 px, in light and dark, with a visible focus. */
-export const SIGN_IN_STYLE = `
-:root {
-  color-scheme: light dark;
-  --ink: light-dark(#16202e, #e8edf4);
-  --quiet: light-dark(#526074, #a3b0c2);
-  --paper: light-dark(#f3f5f9, #0f1520);
-  --card: light-dark(#ffffff, #182130);
-  --line: light-dark(#8593a8, #617087);
-  --rule: light-dark(#dfe4ec, #2b3648);
-  --key: light-dark(#1d5fd1, #8ab4ff);
-  --on-key: light-dark(#ffffff, #0b1a33);
-  --bad: light-dark(#a8201a, #ff9c94);
-  --good: light-dark(#146c3c, #7fd8a4);
-}
+export const SIGN_IN_STYLE = `${COLOURS}
 * { box-sizing: border-box; }
 body {
   margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1rem;

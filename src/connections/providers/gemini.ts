@@ -12,6 +12,17 @@ export const gemini: Provider = {
     { in: "header", name: "authorization", scheme: "Bearer" },
   ],
   credential: { kind: "header", name: "x-goog-api-key" },
+  usage: {
+    model: ["modelVersion"],
+    units: {
+      input: {
+        at: ["usageMetadata.promptTokenCount", "usageMetadata.toolUsePromptTokenCount"],
+        without: ["usageMetadata.cachedContentTokenCount"],
+      },
+      cached_input: { at: ["usageMetadata.cachedContentTokenCount"], pricedAs: "input" },
+      output: { at: ["usageMetadata.candidatesTokenCount", "usageMetadata.thoughtsTokenCount"] },
+    },
+  },
   docs: "https://ai.google.dev/gemini-api/docs/api-key",
   probe: { method: "GET", path: "/v1beta/models" },
 };

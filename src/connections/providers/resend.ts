@@ -11,4 +11,28 @@ export const resend: Provider = {
   defaultHeaders: { "user-agent": "valetkey" },
   docs: "https://resend.com/docs/api-reference/introduction",
   probe: { method: "GET", path: "/domains" },
+  hints: [
+    {
+      method: "POST",
+      path: "/emails",
+      title: "Send “{subject}” to {to}",
+      fields: {
+        to: { at: ["body.to"], missing: "nobody named" },
+        cc: { at: ["body.cc"] },
+        bcc: { at: ["body.bcc"] },
+        from: { at: ["body.from"] },
+        subject: { at: ["body.subject"], missing: "no subject" },
+      },
+    },
+    {
+      method: "POST",
+      path: "/emails/batch",
+      title: "Send several mails to {to}",
+      fields: {
+        to: { at: ["body[*].to"], missing: "nobody named" },
+        from: { at: ["body[*].from"] },
+        subject: { at: ["body[*].subject"] },
+      },
+    },
+  ],
 };

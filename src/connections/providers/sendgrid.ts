@@ -10,4 +10,18 @@ export const sendgrid: Provider = {
   credential: { kind: "bearer" },
   docs: "https://www.twilio.com/docs/sendgrid/api-reference/how-to-use-the-sendgrid-v3-api/authentication",
   probe: { method: "GET", path: "/v3/scopes" },
+  hints: [
+    {
+      method: "POST",
+      path: "/v3/mail/send",
+      title: "Send “{subject}” to {to}",
+      fields: {
+        to: { at: ["body.personalizations[*].to[*].email"], missing: "nobody named" },
+        cc: { at: ["body.personalizations[*].cc[*].email"] },
+        bcc: { at: ["body.personalizations[*].bcc[*].email"] },
+        from: { at: ["body.from.email"] },
+        subject: { at: ["body.personalizations[*].subject", "body.subject"], missing: "no subject" },
+      },
+    },
+  ],
 };

@@ -20,4 +20,27 @@ export const twilio: Provider = {
   credential: { kind: "basic" },
   docs: "https://www.twilio.com/docs/usage/requests-to-twilio",
   probe: { method: "GET", path: "/2010-04-01/Accounts.json" },
+  hints: [
+    {
+      method: "POST",
+      path: "/2010-04-01/Accounts/{account}/Messages.json",
+      title: "Send a message to {to}: {text}",
+      fields: {
+        to: { at: ["body.To"], missing: "nobody named" },
+        from: { at: ["body.From", "body.MessagingServiceSid"] },
+        text: { at: ["body.Body"], missing: "without text" },
+        media: { at: ["body.MediaUrl"] },
+      },
+    },
+    {
+      method: "POST",
+      path: "/2010-04-01/Accounts/{account}/Calls.json",
+      title: "Call {to}",
+      fields: {
+        to: { at: ["body.To"], missing: "nobody named" },
+        from: { at: ["body.From"] },
+        url: { at: ["body.Url"] },
+      },
+    },
+  ],
 };

@@ -136,7 +136,9 @@ export async function pumpMasked(
     if (cut !== null) throw cut;
     if (count === 0) return;
     flow?.moved("agent");
-    await writer.write(held.masked(count, searched, search));
+    const taken = held.masked(count, searched, search);
+    flow?.see?.(taken);
+    await writer.write(taken);
     held.drop(count);
     onBytes(count);
   };

@@ -68,7 +68,9 @@ export class TrustRules {
     const insert = this.#db
       .of(caller.tenantId)
       .insert(agentTrustRules)
-      .values({ id: rule.id, agentId, rule: input, createdAt: rule.createdAt });
+      .values({
+        ...{ id: rule.id, agentId, rule: input, createdAt: rule.createdAt, createdBy: caller.memberId },
+      });
     const change = await this.#change(caller, agentId, insert, { trust_rule_added: rule.id, rule: input });
     return { rule, change };
   }

@@ -14,7 +14,7 @@ export function openAiEmulation(credential: string): OpenAiEmulation {
   const created = 1_760_000_000;
 
   const chat = async (exchange: Exchange): Promise<void> => {
-    const { model, messages, stream } = bodyOf(exchange);
+    const { model, messages, stream, stream_options: options } = bodyOf(exchange);
     const text = reply(messages.at(-1).content, exchange);
     const completion = { id: id("chatcmpl"), created, model, system_fingerprint: "fp_1" };
     const usage = { prompt_tokens: 9, completion_tokens: 12, total_tokens: 21 };
@@ -39,6 +39,9 @@ export function openAiEmulation(credential: string): OpenAiEmulation {
       chunk({ role: "assistant", content: "" }),
       ...text.map((content) => chunk({ content })),
       chunk({}, "stop"),
+      ...(options?.include_usage === true
+        ? [data({ ...completion, object: "chat.completion.chunk", choices: [], usage })]
+        : []),
       "data: [DONE]",
     ]);
   };
@@ -55,6 +58,9 @@ export function openAiEmulation(credential: string): OpenAiEmulation {
       status,
       model,
       output,
+      ...(status === "completed"
+        ? { usage: { input_tokens: 9, output_tokens: 12, input_tokens_details: { cached_tokens: 4 } } }
+        : {}),
       received_credential: exchange.echo,
     });
     const content = { type: "output_text", text: text.join(""), annotations: [] };

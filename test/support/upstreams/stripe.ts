@@ -115,6 +115,11 @@ export function stripeEmulation(credential: string): StripeEmulation {
         }
         create(exchange, () => ({ ...intent, status: "succeeded", description: exchange.echo }));
       },
+      "POST /v1/refunds": (exchange) =>
+        create(exchange, (fields) => ({
+          ...{ id: id("re"), object: "refund", status: "succeeded" },
+          ...{ amount: Number(fields.get("amount")), charge: fields.get("charge") },
+        })),
       "POST /v1/files": (exchange) => {
         const file = part(exchange.request, "file");
         const fileId = id("file");

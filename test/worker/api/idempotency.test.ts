@@ -299,5 +299,8 @@ test("every write below /v1 takes a key, but for those without a caller and thos
     "createTenant",
     "explainCall",
     "revealSecret",
+    "testPolicies",
+    "testPoliciesOnRecord",
+    "verifyPermission",
   ]);
 });

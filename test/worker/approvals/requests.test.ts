@@ -1,65 +1,26 @@
-import { env } from "cloudflare:workers";
 import { eq } from "drizzle-orm";
-import { beforeEach, describe, expect, test } from "vitest";
-import { sweepApprovals } from "../../../src/approvals/expiry.ts";
-import { approvals } from "../../../src/approvals/tables.ts";
+import { runDurableObjectAlarm } from "cloudflare:test";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { reachOf } from "../../../src/approvals/reach.ts";
-import { openDatabase } from "../../../src/base/database.ts";
 import { members } from "../../../src/identity/tables.ts";
 import { strictWatermarks } from "../../../src/vault/stricter.ts";
-import { type Answer, db, newTenant, outboxEmpty, send } from "../api/door.ts";
+import { type Answer, bindings, db, newTenant, send } from "../api/door.ts";
 import { signedIn } from "../support/signed-in.ts";
 import { call, isolate } from "../support/tenant.ts";
+import { codeOf, deny, type Desk, later, openDesk } from "./fixtures.ts";
 
-let tenant: Awaited<ReturnType<typeof newTenant>>;
-let agent: { readonly id: string; readonly api_key: string };
+let at: Desk;
+let { tenant, agent, newAgent, put, connect, ask, own, trail } = {} as Desk;
 beforeEach(async () => {
-  tenant = await newTenant();
-  agent = await newAgent();
-  await put("app/standard/KEY", "standard");
-  await put("app/sensitive/KEY", "sensitive");
-  await put("app/critical/KEY", "critical");
+  at = await openDesk();
+  ({ tenant, agent, newAgent, put, connect, ask, own, trail } = at);
 });
+afterEach(() => void vi.useRealTimers());
 
-async function newAgent(trust_tier = "standard"): Promise<typeof agent> {
-  const allowed_scopes = ["secrets:*:*", "connections:call:*", "namespaces:read"];
-  const body = { name: "an agent", allowed_scopes, trust_tier };
-  return (await send("POST", "/v1/agents", { credential: tenant.admin, body })).body;
-}
+const HOUR = 3_600_000;
 
-function put(path: string, tier: string): Promise<Answer> {
-  return send("PUT", `/v1/secrets/${path}`, {
-    credential: tenant.admin,
-    body: {
-      value: `value-of-${path}-00000`,
-      access_tier: tier,
-      allowed_hosts: ["api.example.com"],
-      reveal: "allow",
-    },
-  });
-}
-
-function connect(slug: string, secret: string): Promise<Answer> {
-  return send("POST", "/v1/connections", {
-    credential: tenant.admin,
-    body: { slug, base_url: "https://api.example.com", credential: { kind: "bearer" }, secret },
-  });
-}
-
-function ask(scopes: readonly string[], over: object = {}, key = agent.api_key): Promise<Answer> {
-  return send("POST", "/v1/tokens", { credential: key, body: { scopes, ttl: "10m", ...over } });
-}
-
-const codeOf = ({ status, body }: Answer) => [status, body.error?.code];
-const own = (id: string, query = "", credential = agent.api_key) =>
-  send("GET", `/v1/approvals/agent/${id}${query}`, { credential });
-const rows = () => db.select().from(approvals).where(eq(approvals.tenantId, tenant.tenantId));
-
-async function trail(type: string) {
-  await outboxEmpty();
-  const { body } = await send("GET", `/v1/audit?event_type=${type}`, { credential: tenant.auditor });
-  return body.events;
-}
+/** What the desk has, newest first. */
+const cases = () => at.desk().list({ status: null, kind: null, before: null, limit: 100 });
 
 describe("a token request that reaches secrets above the standard tier", () => {
   test.each([
@@ -80,7 +41,7 @@ describe("a token request that reaches secrets above the standard tier", () => {
       approval_id: expect.stringMatching(/^apr_/),
     });
     expect(answer.body.token).toBeUndefined();
-    expect((await rows()).map((row) => row.tier)).toEqual([tier]);
+    expect((await cases()).map((one) => one.tier)).toEqual([tier]);
   });
 
   test.each([
@@ -92,7 +53,7 @@ describe("a token request that reaches secrets above the standard tier", () => {
     await connect("mild", "app/standard/KEY");
     await connect("strict", "app/critical/KEY");
     expect((await ask(scopes)).status).toBe(201);
-    expect(await rows()).toEqual([]);
+    expect(await cases()).toEqual([]);
   });
 
   test("is judged within the agent's bounds first: outside them nothing is written down", async () => {
@@ -102,7 +63,7 @@ describe("a token request that reaches secrets above the standard tier", () => {
       403,
       "SCOPE_DENIED",
     ]);
-    expect(await rows()).toEqual([]);
+    expect(await cases()).toEqual([]);
   });
 
   test("follows the agent's trust: trusted ones ask less, untrusted ones for whatever they reach", async () => {
@@ -155,7 +116,7 @@ describe("a token request that reaches secrets above the standard tier", () => {
       resource_type: "approval",
       resource: body.approval_id,
       actor: `agent:${agent.id}`,
-      context: { tier: "critical", approvals_needed: 2, delay_seconds: 900, secrets: 2, reason: "a report" },
+      context: { tier: "critical", approvals_needed: 2, delay_seconds: 300, secrets: 2, reason: "a report" },
     });
     expect(JSON.stringify(line)).not.toContain("value-of");
   });
@@ -225,18 +186,14 @@ describe("what was issued before something became stricter", () => {
 });
 
 describe("the asking agent", () => {
-  const held = async () => (await ask(["secrets:read:app/sensitive/KEY"])).body.approval_id as string;
+  const held = () => at.held();
 
   test("asks what became of it, and gets its answer as soon as there is one", async () => {
     const id = await held();
     expect((await own(id)).body).toMatchObject({ approval_id: id, status: "pending", decided_at: null });
     expect((await own(id, "?wait=1")).body.status).toBe("pending");
     const waiting = own(id, "?wait=60");
-    const votes = [{ memberId: "mem_x" as never, decision: "deny" as const, at: 1, reason: "not now" }];
-    await db
-      .update(approvals)
-      .set({ status: "denied", decidedAt: Date.now(), votes })
-      .where(eq(approvals.id, id as never));
+    expect((await deny(await signedIn(tenant.tenantId, "editor"), id)).status).toBe(200);
     expect((await waiting).body).toMatchObject({ status: "denied", reason: "not now" });
   });
 
@@ -251,43 +208,45 @@ describe("the asking agent", () => {
     expect(codeOf(await own(id, "", (await newAgent()).api_key))).toEqual([404, "NOT_FOUND"]);
   });
 
-  test("attack 80: does not get near it with a token, nor near what people see with its key", async () => {
+  test("asks with a token of its own as well, which is not charged; a stranger's sees nothing", async () => {
     const id = await held();
-    const { token } = (await ask(["secrets:*:app/standard/*", "namespaces:read"])).body;
-    expect(codeOf(await own(id, "", token))).toEqual([403, "ROLE_DENIED"]);
-    for (const credential of [token, agent.api_key]) {
-      expect(codeOf(await send("GET", "/v1/approvals", { credential }))).toEqual([403, "ROLE_DENIED"]);
-    }
+    const scopes = ["secrets:read:app/standard/*"];
+    const { token, token_id } = (await ask(scopes)).body;
+    expect((await own(id, "", token)).body.status).toBe("pending");
+    expect((await send("GET", `/v1/tokens/${token_id}`, { credential: agent.api_key })).body.uses).toBe(0);
+    const other = (await ask(scopes, {}, (await newAgent()).api_key)).body.token;
+    expect(codeOf(await own(id, "", other))).toEqual([404, "NOT_FOUND"]);
+  });
+
+  test("attack 80: takes it back with its key, as nobody else's agent does, and with a token only what that asked", async () => {
+    const id = await held();
+    const take = (credential: string) =>
+      send("POST", `/v1/approvals/agent/${id}/cancel`, { credential, body: { reason: "never mind" } });
+    expect(codeOf(await take((await newAgent()).api_key))).toEqual([404, "NOT_FOUND"]);
+    const { token } = (await ask(["secrets:read:app/standard/*"])).body;
+    expect(codeOf(await take(token))).toEqual([404, "NOT_FOUND"]);
+    expect((await take(agent.api_key)).body).toMatchObject({ status: "cancelled", reason: "never mind" });
+    expect((await take(agent.api_key)).status).toBe(200);
+    expect(await held()).not.toBe(id);
+    const [line] = await trail("approval.cancelled");
+    expect(line).toMatchObject({ resource: id, actor: `agent:${agent.id}` });
   });
 
   test("hears that it was too late after an hour, and may ask again; the trail has it once", async () => {
     const id = await held();
     const open = await held();
     expect(open).toBe(id);
-    await db
-      .update(approvals)
-      .set({ expiresAt: Date.now() - 1 })
-      .where(eq(approvals.id, id as never));
+    later(HOUR);
     expect((await own(id, "?wait=60")).body.status).toBe("expired");
     const again = await held();
     expect(again).not.toBe(id);
-    await db
-      .update(approvals)
-      .set({ expiresAt: Date.now() - 1 })
-      .where(eq(approvals.id, again as never));
-    const parts = {
-      db: openDatabase(env as Env),
-      jurisdiction: null,
-      clock: Date.now,
-      flush: async () => undefined,
-    };
-    for (const _ of [1, 2]) await sweepApprovals(parts);
-    expect((await rows()).map(({ status }) => status)).toEqual(["expired", "expired"]);
+    later(HOUR);
+    const desk = bindings.APPROVAL_DESK.get(bindings.APPROVAL_DESK.idFromName(tenant.tenantId));
+    for (const _ of [1, 2]) await runDurableObjectAlarm(desk);
+    expect((await cases()).map(({ status }) => status)).toEqual(["expired", "expired"]);
     await held();
     const late = await trail("approval.timed_out");
-    expect(late.map((event: { resource: string }) => event.resource).toSorted()).toEqual(
-      [id, again].toSorted(),
-    );
+    expect(late.map(({ resource }) => resource).toSorted()).toEqual([id, again].toSorted());
   });
 });
 
@@ -317,7 +276,7 @@ describe("people", () => {
       },
       tier: "critical",
       reach: { secrets: 1, shown: [{ path: "app/critical/KEY", tier: "critical" }], connections: ["strict"] },
-      ...{ approvals_needed: 2, delay_seconds: 900, approvals: 0 },
+      ...{ kind: "token", approvals_needed: 2, delay_seconds: 300, approvals: 0 },
     });
     expect((await send("GET", "/v1/approvals?status=approved", person)).body.approvals).toEqual([]);
   });
@@ -335,7 +294,7 @@ describe("people", () => {
       cursor = page.body.next_cursor;
     }
     expect(seen.toSorted()).toEqual([1, 2, 3]);
-    await db.update(approvals).set({ expiresAt: 1 }).where(eq(approvals.tenantId, tenant.tenantId));
+    later(HOUR);
     const counts = [];
     for (const status of ["pending", "expired"]) {
       counts.push((await send("GET", `/v1/approvals?status=${status}`, person)).body.approvals.length);

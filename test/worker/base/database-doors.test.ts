@@ -23,7 +23,6 @@ function found(pattern: RegExp): readonly string[] {
 
 test("attack 73: who looks across tenants is on this list, with the reason, and nobody else does", () => {
   expect(found(/\bacrossTenants\(\s*("[^"]*"|[^)]*)/g)).toEqual([
-    'src/approvals/expiry.ts: "requests for approval that nobody answered"',
     'src/identity/agents.ts: "whose key it is, by its digest"',
     'src/identity/enrolment.ts: "whom a code enrols, by its digest"',
     'src/identity/idempotency/keys.ts: "answers kept for repeats, a day old"',
@@ -35,6 +34,7 @@ test("attack 73: who looks across tenants is on this list, with the reason, and 
     'src/identity/tenant-changes.ts: "changes that landed long ago"',
     'src/identity/tenant-creation.ts: "whose first admin it makes, by its digest"',
     'src/identity/trust/workloads.ts: "whose agent it is, by its id"',
+    'src/permissions/permission-rows.ts: "permissions that time has ended"',
     'src/sweep.ts: "events that wait in the outbox"',
     'src/tokens/expiry.ts: "tokens that have expired"',
     'src/tokens/revoked.ts: "tokens that were revoked"',

@@ -33,15 +33,16 @@ describe("a cold isolate under 200 parallel calls", () => {
       tokens: of("tokens"),
       connections: of("connections"),
       secrets: of("secrets"),
+      budgets: of("budgets"),
       all: reads.length,
-    }).toEqual({ tokens: 1, connections: 1, secrets: 1, all: 3 });
+    }).toEqual({ tokens: 1, connections: 1, secrets: 1, budgets: 1, all: 4 });
     expect(unwraps).toHaveBeenCalledTimes(1);
     unwraps.mockRestore();
     expect(calls.filter((called) => called === "TENANT_GATE.lease")).toHaveLength(1);
     expect(calls.filter((called) => called === "SCOPED_TOKEN.charge")).toHaveLength(CALLS);
   }, 30_000);
 
-  it.each(["tokens", "connections", "secrets"])(
+  it.each(["tokens", "connections", "secrets", "budgets"])(
     "whose first reader of the %s is cancelled: the others are answered all the same, by one more read",
     async (table) => {
       const { bindings, faults, reads } = failingEnv();

@@ -99,6 +99,17 @@ describe("attack 74: a second person", () => {
     expect(await approvedBy(person, admin)).toEqual([200, undefined]);
   });
 
+  test("attack 74: is not one whose role the asker raised within the last day, also to lower it again a little", async () => {
+    const person = await settledViewer();
+    await patchRole(admin, person, "admin");
+    expect(await approvedBy(person, admin)).toEqual(DENIED);
+    const other = await settled("admin");
+    await patchRole(other, person, "editor");
+    await patchRole(other, person, "admin");
+    await set(person.memberId, { raisedBy: other.memberId, raisedAt: Date.now() - DAY_MS - 1_000 });
+    expect(await approvedBy(person, admin)).toEqual([200, undefined]);
+  });
+
   test("two whom the same script invited, before anybody was here, are two", async () => {
     const script = await scriptId();
     const [one, two] = await Promise.all([
@@ -108,6 +119,18 @@ describe("attack 74: a second person", () => {
     expect(await approvedBy(two, one)).toEqual([200, undefined]);
   });
 });
+
+/** Somebody who has been here for long, and may neither approve nor ask for plaintext. */
+async function settledViewer(): Promise<SignedIn> {
+  const person = await signedIn(tenant.tenantId, "viewer");
+  await set(person.memberId, { joinedAt: LONG_AGO });
+  return person;
+}
+
+async function patchRole(by: SignedIn | null, who: SignedIn, role: string): Promise<void> {
+  const as = by === null ? { credential: tenant.admin } : { headers: by.headers };
+  expect((await send("PATCH", `/v1/members/${who.memberId}`, { ...as, body: { role } })).status).toBe(200);
+}
 
 async function scriptId(): Promise<MemberId> {
   return (await send("GET", "/v1/me", { credential: tenant.admin })).body.id;
@@ -125,6 +148,18 @@ describe("attack 96: a credential for scripts", () => {
     expect(told(reveal)).toEqual(DENIED);
     expect((await send("GET", "/v1/members", { headers: person.headers })).status).toBe(200);
     await set(person.memberId, { joinedAt: Date.now() - DAY_MS - 1_000 });
+    expect((await ask(person)).status).toBe(201);
+  });
+
+  test("attack 96: nor raises the role of somebody who was here, to read or approve by them", async () => {
+    const person = await settledViewer();
+    await patchRole(null, person, "admin");
+    expect(told(await ask(person))).toEqual(DENIED);
+    expect(await approvedBy(person, admin)).toEqual(DENIED);
+    // A smaller role again leaves it at that.
+    await patchRole(admin, person, "editor");
+    expect(await approvedBy(person, admin)).toEqual(DENIED);
+    await set(person.memberId, { role: "admin", raisedAt: Date.now() - DAY_MS - 1_000 });
     expect((await ask(person)).status).toBe(201);
   });
 

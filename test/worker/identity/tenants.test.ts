@@ -2,6 +2,7 @@ import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test"
 import { describe, expect, test } from "vitest";
 import worker from "../../../src/index.ts";
 import { bindings, countRows, newTenant, send } from "../api/door.ts";
+import { signedIn } from "../support/signed-in.ts";
 
 const OPERATOR = "vko_a-test-operator-credential-0000000000000000";
 const withOperator: Env = { ...bindings, OPERATOR_CREDENTIAL: OPERATOR };
@@ -66,4 +67,22 @@ describe("tenants of one deployment", () => {
     const answer = await ask("/v1/tenants", OPERATOR, { name: "x", jurisdiction: "eu" });
     expect([answer.status, answer.body.error.code]).toEqual([400, "VALIDATION_ERROR"]);
   });
+});
+
+test("everybody who may stops all calls at once; letting them go on takes a fresh sign-in", async () => {
+  const { tenantId, admin } = await newTenant();
+  const person = await signedIn(tenantId, "editor");
+  await person.age(10 * 60_000);
+  const freeze = async (frozen: boolean) => {
+    const body = { frozen, reason: "an agent has gone astray" };
+    const answer = await send("POST", "/v1/freeze", { headers: person.headers, body });
+    return [answer.status, answer.body.error?.code];
+  };
+  expect(await freeze(true)).toEqual([200, undefined]);
+  expect(await freeze(false)).toEqual([403, "STEP_UP_REQUIRED"]);
+  await person.age(-10 * 60_000);
+  expect(await freeze(false)).toEqual([200, undefined]);
+  expect((await send("PATCH", "/v1/tenant", { credential: admin, body: { reveal: "deny" } })).status).toBe(
+    200,
+  );
 });

@@ -28,6 +28,8 @@ export function countingEnv(): { readonly bindings: Env; readonly counts: Counts
         case "SCOPED_TOKEN":
         case "TENANT_GATE":
         case "AUDIT_LEDGER":
+        case "APPROVAL_DESK":
+        case "BUDGET_BOOK":
           return namespace(key, target[key] as object);
         case "DB":
           return countedDatabase(target.DB, counts);

@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 
-type Binding = "SCOPED_TOKEN" | "TENANT_GATE" | "AUDIT_LEDGER";
+type Binding = "SCOPED_TOKEN" | "TENANT_GATE" | "AUDIT_LEDGER" | "APPROVAL_DESK";
 
 /** What stands between the Worker and what it is bound to. Both may throw, wait, or never come back. */
 export interface Faults {
@@ -52,6 +52,7 @@ export function failingEnv(): FailingEnv {
         case "SCOPED_TOKEN":
         case "TENANT_GATE":
         case "AUDIT_LEDGER":
+        case "APPROVAL_DESK":
           return namespace(key, target[key], failing);
         case "DB":
           return database(target.DB, failing);

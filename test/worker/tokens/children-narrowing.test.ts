@@ -27,6 +27,7 @@ const parent = (over: Partial<Grant> = {}): Grant => ({
     tool: null,
     user: null,
     jkt: null,
+    permission: null,
     context: {},
   },
   ...{ epoch: 3, issuedAt: NOW - 1000, expiresAt: NOW + 600_000, ancestors: [], ...over },

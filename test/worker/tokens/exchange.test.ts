@@ -363,4 +363,22 @@ describe("an exchange that reaches what people have to approve", () => {
       { ttl_seconds: 900 },
     ]);
   });
+
+  test("attack 76: serves the workload that people were shown, and none that the same rule lets in", async () => {
+    const ci = await openTrusting();
+    const rule = await ci.trust({ max_ttl: "15m", claims: { ref: { like: ["release-*"] } } });
+    const secret = { value: "a-value-of-some-length", access_tier: "sensitive" };
+    await send("PUT", "/v1/secrets/app/KEY", { credential: ci.tenant.admin, body: secret });
+    const ask = async (ref: string) =>
+      ci.exchange(await ci.issuer.token({ ref }), { scope: "secrets:use:app/KEY" });
+    const id = (await ask("release-1")).body.approval_id as string;
+    const { headers } = await signedIn(ci.tenant.tenantId, "editor");
+    const shown = (await send("GET", `/v1/approvals/${id}`, { headers })).body.workload;
+    expect(shown).toMatchObject({ trust_rule: rule.body.id, claims: { ref: "release-1" } });
+    expect((await send("POST", `/v1/approvals/${id}/approve`, { headers, body: {} })).status).toBe(200);
+    const other = await ask("release-2");
+    expect([other.status, other.body.approval_id === id]).toEqual([403, false]);
+    expect((await ask("release-1")).status).toBe(200);
+    expect((await ask("release-1")).body.approval_id).not.toBe(id);
+  });
 });

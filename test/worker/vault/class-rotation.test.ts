@@ -73,6 +73,18 @@ describe("rotating a class", () => {
     expect([await read(later[0]), await calls("key", later[1])]).toEqual([200, 200]);
   });
 
+  test("stays refused for what is made another type afterwards", async () => {
+    await put("a/KEY", "api_key");
+    await as("admin", "PATCH", "/v1/tenant", { reveal: "allow" });
+    const reader = await newToken(["secrets:read:a/KEY"]);
+    await rotate("api_key");
+    await put("a/KEY", "custom");
+    const { response, settled } = await call("/v1/secrets/a/KEY", reader, {}, isolate());
+    await response.body?.cancel();
+    await settled();
+    expect(response.status).toBe(401);
+  });
+
   test("names each secret of it, and the connections whose calls use it", async () => {
     await put("a/ONE", "api_key");
     await put("a/TWO", "api_key", { access_tier: "sensitive" });

@@ -79,6 +79,7 @@ export function memberOf(tenantId: TenantId, role: Role = "editor"): MemberCalle
     name: "Ada",
     role,
     script: false,
+    signIn: { method: "passkey", authenticatedAt: Date.now(), sessionId: null },
     actor: `member:${memberId}`,
     request,
   };
@@ -98,6 +99,7 @@ export function tokenOf(tenantId: TenantId, ...scopes: string[]): TokenCaller {
     tool: null,
     user: null,
     jkt: null,
+    permission: null,
     ancestors: [],
     context: { reason: "nightly report" },
     epoch: 1,

@@ -28,7 +28,10 @@ describe("a namespace's settings", () => {
     expect(await effective("production/payments/stripe")).toMatchObject({ kek: "payments" });
     expect(await effective("production/search")).toMatchObject({ tier_default: "critical", kek: "prod" });
     for (const namespace of ["production-old", "prod", "staging/production"]) {
-      expect(await effective(namespace)).toEqual({ tier_default: "sensitive", reveal: "deny", kek: null });
+      expect(await effective(namespace)).toEqual({
+        ...{ tier_default: "sensitive", reveal: "deny", kek: null },
+        approval_delay_seconds: 300,
+      });
     }
     const tierOf = async (path: string) =>
       (await send("PUT", `/v1/secrets/${path}`, { value: "some-value" })).body.access_tier;
@@ -49,10 +52,15 @@ describe("a namespace's settings", () => {
       tier_default: null,
       reveal: null,
       kek: "other",
+      approval_delay_seconds: null,
     });
     await send("PUT", "/v1/secrets/c/KEY", { value: "some-value" });
     expect((await as("viewer").send("GET", "/v1/namespaces")).body.namespaces).toEqual([
-      { namespace: "a/b", secrets: 0, settings: { tier_default: null, reveal: null, kek: "other" } },
+      {
+        namespace: "a/b",
+        secrets: 0,
+        settings: { tier_default: null, reveal: null, kek: "other", approval_delay_seconds: null },
+      },
       { namespace: "c", secrets: 1 },
     ]);
     const token = holding("namespaces:read", "secrets:read:*");
@@ -65,7 +73,20 @@ describe("a namespace's settings", () => {
       tier_default: null,
       reveal: null,
       kek: null,
+      approval_delay_seconds: null,
     });
+  });
+
+  test("say how long what reaches a critical secret waits after its approval", async () => {
+    const { as } = await openLife();
+    const { send } = as("admin");
+    await send("PUT", at("production"), { approval_delay_seconds: 3_600 });
+    await send("PUT", at("production/fast"), { approval_delay_seconds: 30 });
+    const delayIn = async (namespace: string) =>
+      (await as("viewer").send("GET", at(namespace))).body.effective.approval_delay_seconds;
+    expect(await delayIn("production/payments")).toBe(3_600);
+    expect(await delayIn("production/fast/lane")).toBe(30);
+    expect(await delayIn("staging")).toBe(300);
   });
 
   test("leave their line in the ledger", async () => {
@@ -98,6 +119,7 @@ describe("a namespace's settings", () => {
     { kek: "a/b" },
     { tier_default: "none" },
     { reveal: "maybe" },
+    { approval_delay_seconds: 0 },
     { x: 1 },
   ])("such as %j are refused", async (body) => {
     const { as } = await openLife();

@@ -130,7 +130,8 @@ describe("a token's signature", () => {
   it("holds for every byte of header, payload and signature", async () => {
     const token = await tokenOf(ec);
     expect(await verifier.outcome(token)).toBe("ok");
-    for (let at = 0; at < token.length; at += 7) {
+    // Some bits of the last character are of no byte.
+    for (let at = 0; at < token.length - 1; at += 7) {
       const changed = token[at] === "A" ? "B" : "A";
       if (token[at] === ".") continue;
       expect(await verifier.outcome(token.slice(0, at) + changed + token.slice(at + 1))).not.toBe("ok");

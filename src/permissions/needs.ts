@@ -1,0 +1,140 @@
+import type { Database } from "../base/database.ts";
+import type { AtEpoch } from "../base/epoch-cache.ts";
+import type { TenantId } from "../base/ids.ts";
+import { Problem } from "../base/problem.ts";
+import type { Reached } from "../approvals/reach.ts";
+import type { Connection } from "../connections/connection.ts";
+import { readSecretUse, type SecretUse } from "../connections/secret-use.ts";
+import type { Agent } from "../identity/agents.ts";
+import { approvalNeed, type SecretTier } from "../identity/approval-need.ts";
+import type { PolicyRef, PolicySet, PolicyVerdict } from "../policies/verdict.ts";
+import type { TokenAsker } from "../tokens/tokens.ts";
+import { readApprovalDelay } from "../vault/approval-delay.ts";
+import { readStrictSecrets, type StrictSecret } from "../vault/strict-secrets.ts";
+import type { Action } from "./action.ts";
+
+/** Who has to agree to a permission. */
+export interface Need {
+  /** So many people; 0: nobody. */
+  readonly approvals: number;
+  readonly delaySeconds: number;
+  /** The strictest that its calls reach; null: it makes none. */
+  readonly tier: SecretTier | null;
+  /** Policies that asked for people. */
+  readonly policies: readonly PolicyRef[];
+  /** What it was decided on holds at this epoch of the tenant's. */
+  readonly epoch: number;
+  /** All that it rests on: where any of that changes, what people approved is void (attack 79). */
+  readonly basis: Readonly<Record<string, unknown>>;
+}
+
+export interface NeedsParts {
+  readonly db: Database;
+  readonly policies: { find(tenantId: TenantId, epoch: number): Promise<AtEpoch<PolicySet>> };
+  readonly connections: {
+    find(tenantId: TenantId, slug: string, epoch: number): Promise<AtEpoch<Connection | null>>;
+  };
+  /** `approvals/reach.ts` has it. */
+  readonly reach: (
+    scopes: readonly string[],
+    strict: readonly StrictSecret[] | null,
+    uses: readonly SecretUse[] | null,
+  ) => Reached;
+}
+
+/** What is looked through for what a connection's calls reach. */
+const MAX_STRICT_SECRETS = 5_000;
+const MAX_CONNECTIONS = 5_000;
+
+/** How many people a permission needs: what the action says, the policies, and the secrets that its calls use. */
+export class Needs {
+  readonly #parts: NeedsParts;
+
+  constructor(parts: NeedsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The most that any of them asks for. Nobody is asked only where the action says so (`approvals: 0`), a policy allows
+   * the request and its calls reach nothing that the agent could not have by itself. `asked` is what conditions see.
+   * Throws POLICY_DENIED.
+   */
+  async of(
+    caller: TokenAsker,
+    agent: Agent,
+    action: Action,
+    asked: Readonly<Record<string, unknown>>,
+    at: { readonly epoch: number; readonly now: number },
+  ): Promise<Need> {
+    const { tenantId } = caller;
+    const [reached, policies, connection] = await Promise.all([
+      this.#reached(tenantId, action),
+      this.#parts.policies.find(tenantId, at.epoch),
+      action.calls && this.#parts.connections.find(tenantId, action.calls.connection, at.epoch),
+    ]);
+    const tier = reached?.tier ?? null;
+    const verdict = policies.value.decide({
+      ...{ subject: "permissions", request: null, asked, token: null },
+      agent: { id: caller.agentId, name: agent.name, trustTier: agent.trustTier },
+      connection: action.calls && { slug: action.calls.connection, provider: null },
+      ...{ tier, ip: caller.request.ip, now: at.now },
+    });
+    if (verdict.kind === "deny") throw denied(verdict);
+    const critical = (reached?.secrets ?? []).filter((secret) => secret.tier === "critical");
+    const delay =
+      tier === "critical"
+        ? await readApprovalDelay(
+            this.#parts.db,
+            tenantId,
+            critical.map(({ path }) => path),
+          )
+        : 0;
+    const needed = approvalNeed(tier ?? "standard", agent.trustTier, delay);
+    const said = action.approvals > 0 || verdict.kind === "allow" ? action.approvals : 1;
+    const isAsked = verdict.kind === "require_approval";
+    const approvals = Math.max(said, needed.approvals, isAsked ? verdict.approvals : 0);
+    const delaySeconds = Math.max(needed.delaySeconds, isAsked ? verdict.delaySeconds : 0);
+    const asking = isAsked ? verdict.policies : [];
+    return {
+      ...{ approvals, delaySeconds, tier, policies: asking },
+      epoch: Math.min(...[policies, reached, connection].flatMap((each) => each?.epoch ?? [])),
+      basis: {
+        agent: { updated_at: agent.updatedAt, trust_tier: agent.trustTier },
+        action: { version: action.version, updated_at: action.updatedAt },
+        tier,
+        secrets: reached && describeSecrets(reached),
+        connection: connection?.value ? [connection.value.id, connection.value.updatedAt] : null,
+        policies: asking.map(({ id, version }) => [id, version]),
+        ...{ approvals, delay_seconds: delaySeconds },
+      },
+    };
+  }
+
+  /** What the calls of an action reach; null where it makes none. */
+  async #reached(
+    tenantId: TenantId,
+    { calls }: Action,
+  ): Promise<(Reached & { readonly epoch: number }) | null> {
+    if (calls === null) return null;
+    const { db, reach } = this.#parts;
+    const { epoch, value: strict } = await readStrictSecrets(db, tenantId, MAX_STRICT_SECRETS);
+    const uses = strict?.length === 0 ? [] : await readSecretUse(db, tenantId, MAX_CONNECTIONS);
+    return { epoch, ...reach([`connections:call:${calls.connection}`], strict, uses) };
+  }
+}
+
+/** Where there are too many to be told one by one, any change of what the tenant has configured counts. */
+function describeSecrets({ secrets, epoch }: Reached & { readonly epoch: number }): unknown {
+  return secrets?.map(({ path, tier, version }) => [path, tier, version]) ?? { epoch };
+}
+
+function denied({ policy, cause }: Extract<PolicyVerdict, { kind: "deny" }>): Problem {
+  const how = cause === "error" ? " It could not be evaluated on this request, which denies." : "";
+  return new Problem(
+    "POLICY_DENIED",
+    `The policy "${policy.name}" denies this request for a permission.${how}`,
+    {
+      why: policy.message ?? "Ask for something else, or have an admin look at the policy.",
+    },
+  );
+}
