@@ -1,7 +1,8 @@
 import { AuditLog } from "./audit/audit.ts";
 import { auditOutbox } from "./audit/tables.ts";
 import { systemClock } from "./base/clock.ts";
-import { openDatabase } from "./base/database.ts";
+import { type Database, openDatabase } from "./base/database.ts";
+import type { Jurisdiction } from "./base/jurisdiction.ts";
 import type { TenantId, TokenId } from "./base/ids.ts";
 import { objectIdFor } from "./base/object-ids.ts";
 import { forgetKeys } from "./identity/idempotency/keys.ts";
@@ -20,7 +21,8 @@ const CHANGES_KEPT_MS = 3_600_000;
 /**
  * The housekeeping that cron starts: brings waiting events to the ledger, clears away the marks of changes that have
  * long landed, tells tokens' objects again what is revoked, closes expired tokens whose objects never closed
- * themselves, and does to secrets what time does (expiry, purge, retention). Bounded; what is left is taken up the next time.
+ * themselves, and does to permissions and secrets what time does (expiry, purge, retention). Bounded; what is left, or
+ * fails, is taken up the next time.
  */
 export async function sweep(env: Env, waitUntil: (promise: Promise<unknown>) => void): Promise<void> {
   const db = openDatabase(env);
@@ -30,35 +32,40 @@ export async function sweep(env: Env, waitUntil: (promise: Promise<unknown>) => 
   const changes = new GatedChanges({ db, gate, audit, waitUntil });
   const object = (tokenId: TokenId) =>
     env.SCOPED_TOKEN.get(objectIdFor(env.SCOPED_TOKEN, env.ENVIRONMENT, tokenId));
+  const flush = (tenantId: TenantId): Promise<void> => changes.flush(tenantId);
+  const clock = systemClock;
   for (const jurisdiction of db.jurisdictions) {
-    const waiting = await db
-      .acrossTenants("events that wait in the outbox", jurisdiction)
-      .selectDistinct({ tenantId: auditOutbox.tenantId })
-      .from(auditOutbox)
-      .limit(100);
-    for (const { tenantId } of waiting) await changes.flush(tenantId);
-    await forgetKeys(db, jurisdiction, systemClock());
-    await changes.forgetSettled(systemClock() - CHANGES_KEPT_MS, jurisdiction);
-    await tellRevoked({ db, jurisdiction, clock: systemClock, object });
-    await sweepPeople({ db, jurisdiction, clock: systemClock });
-    await sweepPermissions({
-      db,
-      jurisdiction,
-      clock: systemClock,
-      flush: (tenantId) => changes.flush(tenantId),
-    });
-    await closeExpired({ db, jurisdiction, audit, clock: systemClock, object });
-    await sweepSecrets({
-      db,
-      jurisdiction,
-      clock: systemClock,
-      flush: (tenantId) => changes.flush(tenantId),
-    });
-    await sweepRevealGrants({
-      db,
-      jurisdiction,
-      clock: systemClock,
-      flush: (tenantId) => changes.flush(tenantId),
-    });
+    const steps: Readonly<Record<string, () => Promise<unknown>>> = {
+      outbox: () => flushAll(db, jurisdiction, flush),
+      keys: () => forgetKeys(db, jurisdiction, clock()),
+      changes: () => changes.forgetSettled(clock() - CHANGES_KEPT_MS, jurisdiction),
+      revoked: () => tellRevoked({ db, jurisdiction, clock, object }),
+      people: () => sweepPeople({ db, jurisdiction, clock }),
+      permissions: () => sweepPermissions({ db, jurisdiction, clock, flush }),
+      tokens: () => closeExpired({ db, jurisdiction, audit, clock, object }),
+      secrets: () => sweepSecrets({ db, jurisdiction, clock, flush }),
+      reveals: () => sweepRevealGrants({ db, jurisdiction, clock, flush }),
+    };
+    for (const [name, step] of Object.entries(steps))
+      await step().catch((error: unknown) => tell(name, error));
   }
+}
+
+/** What fails is taken up the next time, and holds up nothing else. */
+function tell(step: string, error: unknown): void {
+  const name = error instanceof Error ? error.name : "unknown";
+  console.error(JSON.stringify({ at: "sweep", step, error: name }));
+}
+
+async function flushAll(
+  db: Database,
+  jurisdiction: Jurisdiction | null,
+  flush: (tenantId: TenantId) => Promise<void>,
+): Promise<void> {
+  const waiting = await db
+    .acrossTenants("events that wait in the outbox", jurisdiction)
+    .selectDistinct({ tenantId: auditOutbox.tenantId })
+    .from(auditOutbox)
+    .limit(100);
+  for (const { tenantId } of waiting) await flush(tenantId);
 }

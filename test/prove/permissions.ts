@@ -59,6 +59,13 @@ export const PERMITTED: readonly Mutation[] = [
     file: FIELDS,
     find: "return this.#elsewhere(this.#named(this.#view.query), binding) ?? this.#body(binding);",
     replace: "return this.#body(binding);",
+    also: [
+      {
+        file: "src/gateway/strict-places.ts",
+        find: 'ambiguous("body", "has a name that stands in the query as well");',
+        replace: "",
+      },
+    ],
     tests: CALLS,
   },
   {

@@ -1,5 +1,6 @@
 import { escapeAt, escapeIsByte, escapeLength, escapeValue, type PackedEscape } from "./escapes.ts";
 import { BASE64, unfold } from "./fold.ts";
+import { LEADS } from "./pairs.ts";
 import { DASHES, LEAD, RUN, Sift, WRAP } from "./sift.ts";
 
 /** Which escapes are worth undoing. */
@@ -158,6 +159,7 @@ export class EscapeReader {
   #breakLength(at: number, length: number): number {
     const second = at + length;
     if (second >= this.#to) return length;
+    if (LEADS[this.#bytes[second]!] === 0) return length;
     if (isLineBreak(this.#bytes[second]!)) return length + 1;
     const escape = escapeAt(this.#bytes, second, this.#to);
     return escape !== 0 && isLineBreak(escapeValue(escape)) ? length + escapeLength(escape) : length;

@@ -11,8 +11,9 @@ const AT = {
   worthBytes: 0x0200,
   worthUnits: 0x0300,
   hex: 0x0400,
-  afterPercent: 0x0500,
   alphanumeric: 0x0600,
+  parts: 0x0700,
+  maybe: 0x0800,
   heads: 0x10000,
   text: 0x20040,
   events: 0x40000,
@@ -49,8 +50,34 @@ const numbers = new Int32Array(exports.memory.buffer);
 heap.set(BASE64, AT.base64);
 heap.set(AFTER_BACKSLASH, AT.afterBackslash);
 heap.set(HEX, AT.hex);
-heap.set(AFTER_PERCENT, AT.afterPercent);
 for (let byte = 0; byte < 256; byte++) heap[AT.alphanumeric + byte] = isAlphanumeric(byte) ? 1 : 0;
+/** Which lead the parts of `maybe` are about; part 0 is about breaks of lines. */
+const PERCENT = 1;
+const AMPERSAND = 2;
+const BACKSLASH = 3;
+heap.set([PERCENT, AMPERSAND], AT.parts + 0x25);
+heap[AT.parts + 0x5c] = BACKSLASH;
+
+/**
+ * By the byte before a break of lines, and behind any other lead: 1 where something worth undoing may begin there. An
+ * escape of one character is told by it; of others there is more to read.
+ */
+function maybeOf(worth: Worth): Uint8Array {
+  const maybe = new Uint8Array(4 * 256);
+  maybe.set(BASE64);
+  maybe.set(AFTER_PERCENT, 256 * PERCENT);
+  for (let next = 0; next < 256; next++) {
+    const single = AFTER_BACKSLASH[next]!;
+    const isBreak = single === 0x0a || single === 0x0d;
+    const isLonger = single < 0 && /[uUx0-3]/.test(String.fromCharCode(next));
+    const isLive = single >= 0 ? worth.bytes[single] === 1 || isBreak : isLonger;
+    maybe[256 * AMPERSAND + next] = next === 0x23 || isAlphanumeric(next) ? 1 : 0;
+    maybe[256 * BACKSLASH + next] = isLive ? 1 : 0;
+  }
+  return maybe;
+}
+
+const maybes = new WeakMap<Worth, Uint8Array>();
 /** Whose tables lie in the memory. */
 let loaded: Worth | undefined;
 
@@ -120,6 +147,7 @@ export class Sift {
     if (loaded !== this.#worth) {
       heap.set(this.#worth.bytes, AT.worthBytes);
       heap.set(this.#worth.units, AT.worthUnits);
+      heap.set(remembered(this.#worth), AT.maybe);
       heap.set(shapeHeads(), AT.heads);
       loaded = this.#worth;
     }
@@ -129,4 +157,12 @@ export class Sift {
     heap.set(this.#bytes.subarray(from, end), AT.text + from - base);
     heap.fill(0, AT.text + end - base, AT.text + to - base + 2 * MARGIN);
   }
+}
+
+function remembered(worth: Worth): Uint8Array {
+  const known = maybes.get(worth);
+  if (known !== undefined) return known;
+  const made = maybeOf(worth);
+  maybes.set(worth, made);
+  return made;
 }

@@ -39,7 +39,10 @@ export class Straddles {
     known: readonly number[],
   ): readonly (readonly number[])[] {
     const leads: number[] = [];
+    const areEndings = this.#endings.length > 0;
     for (let i = 0; i < notes.length; i += NOTE) {
+      // A break of one byte holds nothing that a form could begin with.
+      if (!areEndings && notes[i + 1]! <= notes[i]! + 1) continue;
       const lead = bytes[notes[i]!]!;
       if (!leads.includes(lead) && !known.includes(lead) && this.#mayBeNone(bytes, to, notes, i))
         leads.push(lead);

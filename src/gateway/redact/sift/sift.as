@@ -6,8 +6,10 @@ const AFTER_BACKSLASH: usize = 0x0100;
 const WORTH_BYTES: usize = 0x0200;
 const WORTH_UNITS: usize = 0x0300;
 const HEX: usize = 0x0400;
-const AFTER_PERCENT: usize = 0x0500;
 const ALPHANUMERIC: usize = 0x0600;
+/** By lead byte: which part of MAYBE is about it. */
+const PARTS: usize = 0x0700;
+const MAYBE: usize = 0x0800;
 const HEADS: usize = 0x10000;
 const TEXT: usize = 0x20040;
 const EVENTS: usize = 0x40000;
@@ -172,7 +174,13 @@ function noteLeads(at: i32, leads: u64, end: i32): void {
     // Rows of `\u` are what texts in other alphabets are made of.
     if (load<u16>(TEXT + place) === 0x755c) {
       if (!isQuietUnit(place, end)) note(place, LEAD);
-    } else if (!isQuiet(place, end)) note(place, isWrap(place) ? WRAP : LEAD);
+      continue;
+    }
+    // One look tells of nearly all others: at the byte before a break of lines, or behind any other lead.
+    const part = <i32>load<u8>(PARTS + byteAt(place));
+    const neighbour = byteAt(select(place - 1, place + 1, part === 0));
+    if (load<u8>(MAYBE + (part << 8) + neighbour) === 0) continue;
+    if (!isQuiet(place)) note(place, isWrap(place) ? WRAP : LEAD);
   } while (leads !== 0);
 }
 
@@ -239,22 +247,16 @@ function base64At(place: usize): v128 {
   );
 }
 
-/** As `EscapeReader` reads: a few bytes tell that what begins here is none, or not worth undoing. */
-function isQuiet(at: i32, end: i32): bool {
+/** Of what MAYBE lets pass: a few bytes more tell that it is no escape, or none worth undoing. */
+function isQuiet(at: i32): bool {
   const pair = <u32>load<u16>(TEXT + at);
   const lead = pair & 0xff;
   const next = pair >> 8;
-  if (lead === 0x5c) {
-    const single = <i32>load<i8>(AFTER_BACKSLASH + next);
-    if (at + 1 >= end) return false;
-    if (single < 0) return next !== 0x55 && next !== 0x78 && (next < 0x30 || next > 0x33);
-    if (isIn(WORTH_BYTES, single)) return false;
-    return (single !== 0x0a && single !== 0x0d) || !isBehindBase64(at);
-  }
-  if (lead === 0x0a || lead === 0x0d) return !isBehindBase64(at);
-  if (at + 1 >= end) return false;
-  if (lead === 0x25) return !isIn(AFTER_PERCENT, next);
-  return next !== 0x23 && !isNamed(at);
+  if (lead === 0x26) return next !== 0x23 && !isNamed(at);
+  if (lead !== 0x5c) return false;
+  const single = <i32>load<i8>(AFTER_BACKSLASH + next);
+  if ((single !== 0x0a && single !== 0x0d) || isIn(WORTH_BYTES, single)) return false;
+  return !isBehindBase64(at);
 }
 
 // @ts-ignore: decorator
