@@ -13,6 +13,18 @@ export const CONCURRENCY: readonly Mutation[] = [
     file: TOKEN_OBJECT,
     find: "const uses = this.#state.uses + 1;",
     replace: "await scheduler.wait(1); const uses = this.#state.uses + 1;",
+    also: [
+      {
+        file: TOKEN_OBJECT,
+        find: "  #chargeNow(request: ChargeRequest): ChargeVerdict | Short {",
+        replace: "  async #chargeNow(request: ChargeRequest): Promise<ChargeVerdict | Short> {",
+      },
+      {
+        file: TOKEN_OBJECT,
+        find: "const verdict = this.#chargeNow(request);",
+        replace: "const verdict = await this.#chargeNow(request);",
+      },
+    ],
     tests: TESTS,
   },
   {
