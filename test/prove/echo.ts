@@ -148,7 +148,8 @@ export const ECHOES: readonly Mutation[] = [
     attack: 45,
     what: "what no search can find is told as being out of reach",
     file: "docs/threat-model.md",
-    find: "writes the credential reversed, interleaved with",
+    // Longer than the table shows, which stands in the same document.
+    find: "An upstream that writes the credential reversed, interleaved with",
     replace: "alters the credential with",
     tests: EDGES,
   },
