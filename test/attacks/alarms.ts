@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { WAIT_MS } from "./database.ts";
 
 /** Where a token's object is woken from, and the object itself, in the state directory of a gateway. */
 function filesOf(stateDir: string, tokenId: string) {
   const folder = path.join(stateDir, "do/valetkey-ScopedToken");
-  const alarms = new DatabaseSync(path.join(folder, "metadata.sqlite"));
+  const alarms = new DatabaseSync(path.join(folder, "metadata.sqlite"), { timeout: WAIT_MS });
   const row = alarms
     .prepare("SELECT actor_id, CAST(scheduled_time AS TEXT) AS due FROM _cf_ALARM WHERE actor_name = ?")
     .get(tokenId);
@@ -26,7 +27,7 @@ export function makeAlarmDue(stateDir: string, tokenId: string): string {
   const due = `${Date.now() - 1_000}000000`;
   alarms.prepare("UPDATE _cf_ALARM SET scheduled_time = ? WHERE actor_name = ?").run(BigInt(due), tokenId);
   alarms.close();
-  const own = new DatabaseSync(object);
+  const own = new DatabaseSync(object, { timeout: WAIT_MS });
   own.prepare("UPDATE _cf_METADATA SET value = ? WHERE key = 1").run(BigInt(due));
   own.close();
   return due;

@@ -68,6 +68,18 @@ async function held(
 const open = async (id = ""): Promise<void> => {
   await at.page.goto(`${at.origin}/approvals${id === "" ? "" : `/${id}`}`);
 };
+/** Until the page has read a request so often: once by itself, and again when its feed has opened. */
+function looksAt(id: string, times: number): Promise<void> {
+  let seen = 0;
+  return new Promise((resolve) => {
+    at.page.on("requestfinished", function look(request) {
+      if (request.method() !== "GET" || !request.url().endsWith(`/v1/approvals/${id}`)) return;
+      if (++seen < times) return;
+      at.page.off("requestfinished", look);
+      resolve();
+    });
+  });
+}
 const said = (text: string) => at.page.getByRole("status").filter({ hasText: text }).waitFor();
 const heading = (text: string) => at.page.getByRole("heading", { name: text, exact: true }).waitFor();
 const press = (name: string) => at.page.getByRole("button", { name, exact: true }).click();
@@ -370,8 +382,10 @@ describe.skipIf(CHROMIUM === null)(`the page on which people answer, in Chromium
 
   test("attack 79: who was demoted meanwhile is refused, and told so", async () => {
     const { id } = await held();
+    const looked = looksAt(id, 2);
     await open(id);
     await heading("Your answer");
+    await looked;
     await tenant.admin.must("PATCH", `/v1/members/${ada}`, { role: "viewer" });
     await press("Approve");
     await at.page.locator("p.alert").filter({ hasText: /role/i }).waitFor();
