@@ -1,20 +1,8 @@
 import { escapeAt, escapeIsByte, escapeLength, escapeValue, type PackedEscape } from "./escapes.ts";
-import { BASE64, unfold } from "./fold.ts";
+import { isBehindLine, isLineBreak, ROW, WRAPPED } from "./notes.ts";
 import { LEADS } from "./pairs.ts";
-import { DASHES, LEAD, RUN, Sift, WRAP } from "./sift.ts";
-
-/** Which escapes are worth undoing. */
-export interface Worth {
-  /** 256 flags: whether those of this byte are. */
-  readonly bytes: Uint8Array;
-  /** 256 flags: whether any are of the 256 UTF-16 units with this upper byte. */
-  readonly units: Uint8Array;
-}
-
-const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
-/** Encoders that wrap do so at 60, 64 or 76 characters; prose has no such run before a line's end. */
-const SHORTEST_WRAPPED = 40;
+import { DASHES, LEAD, RUN, Sift, WRAP, WRAPS } from "./sift.ts";
+import { leadingByte, type Worth } from "./worth.ts";
 
 /** Is told in passing what else the text holds, in order. */
 export interface Watch {
@@ -30,46 +18,6 @@ export interface Watch {
 }
 
 /**
- * What is worth undoing an escape for: the bytes of the forms, and those that an inner escape is made of. An escape of
- * any other byte cannot stand inside a form, so that common JSON (`\n`, `\"`) is not copied.
- */
-export function worthUndoing(forms: readonly { readonly bytes: Uint8Array }[]): Worth {
-  const set = new Uint8Array(256);
-  for (let byte = 0; byte < 128; byte++)
-    set[byte] = /[A-Za-z0-9%\\&#;{}]/.test(String.fromCharCode(byte)) ? 1 : 0;
-  for (const { bytes } of forms) for (const byte of bytes) set[byte] = 1;
-  for (let byte = 0; byte < 256; byte++) if (unfold(byte).some((member) => set[member] === 1)) set[byte] = 1;
-  return worthOf(set);
-}
-
-function worthOf(bytes: Uint8Array): Worth {
-  const units = Uint8Array.from({ length: 256 }, (_, upper) => {
-    if (upper === 0) return 1;
-    // Halves of pairs may stand for any code point above.
-    if (upper >= 0xd8 && upper <= 0xdf && bytes.subarray(0xf0).includes(1)) return 1;
-    const [first, last] = [leadingByte(upper << 8), leadingByte((upper << 8) | 0xff)];
-    return bytes.subarray(first, last + 1).includes(1) ? 1 : 0;
-  });
-  return { bytes, units };
-}
-
-/** The first byte of a code point in UTF-8. */
-export function leadingByte(code: number): number {
-  if (code < 0x80) return code;
-  if (code < 0x800) return 0xc0 | (code >> 6);
-  return code < 0x10000 ? 0xe0 | (code >> 12) : 0xf0 | (code >> 18);
-}
-
-function isLineBreak(code: number): boolean {
-  return code === LINE_FEED || code === CARRIAGE_RETURN;
-}
-
-export const ALL_WORTH: Worth = worthOf(new Uint8Array(256).fill(1));
-
-/** How many numbers note one escape: where it begins, where it ends, and what it stands for (0: a wrap of lines). */
-export const NOTE = 3;
-
-/**
  * Finds the escapes worth undoing in the first `length` bytes of a text. A line break that wraps base64 or
  * hexadecimal counts as an escape of nothing.
  */
@@ -83,7 +31,7 @@ export class EscapeReader {
   shortLineEnd = -1;
   #at = 0;
   #end = 0;
-  #escape: PackedEscape = 0;
+  #escape: PackedEscape = WRAPPED;
   #more: boolean;
 
   constructor(bytes: Uint8Array, length: number, worth: Worth, watch?: Watch) {
@@ -112,8 +60,14 @@ export class EscapeReader {
   #next(): boolean {
     const sift = this.#sift;
     while (sift.next()) {
-      if (sift.kind !== LEAD && sift.kind !== WRAP) this.#tell(sift);
-      else if (sift.at >= this.#end && this.#read(sift.at, sift.kind === WRAP)) return true;
+      if (sift.kind === WRAP || sift.kind === WRAPS) {
+        this.#at = sift.first;
+        this.#end = sift.at;
+        this.#escape = sift.kind === WRAPS ? ROW : WRAPPED;
+        return true;
+      }
+      if (sift.kind !== LEAD) this.#tell(sift);
+      else if (sift.at >= this.#end && this.#read(sift.at)) return true;
     }
     return false;
   }
@@ -125,19 +79,14 @@ export class EscapeReader {
   }
 
   /** Reads at a lead byte; `#end` is behind what was read, worth undoing or not. */
-  #read(at: number, isWrap: boolean): boolean {
+  #read(at: number): boolean {
     this.#at = at;
-    if (isWrap) {
-      this.#escape = 0;
-      this.#end = at + this.#breakLength(at, 1);
-      return true;
-    }
     const escape = escapeAt(this.#bytes, at, this.#to);
     const value = escapeValue(escape);
     if (escape === 0 ? isLineBreak(this.#bytes[at]!) : isLineBreak(value)) {
       const wrap = this.#wrap(at, escape === 0 ? 1 : escapeLength(escape));
       if (wrap !== 0) {
-        this.#escape = 0;
+        this.#escape = WRAPPED;
         this.#end = at + wrap;
         return true;
       }
@@ -150,9 +99,7 @@ export class EscapeReader {
 
   /** The length of the break (CR LF counts as one) if the line before it is a wrapped one, else 0. */
   #wrap(at: number, length: number): number {
-    if (at < SHORTEST_WRAPPED) return 0;
-    for (let i = at - 1; i >= at - SHORTEST_WRAPPED; i--) if (BASE64[this.#bytes[i]!] === 0) return 0;
-    return this.#breakLength(at, length);
+    return isBehindLine(this.#bytes, at) ? this.#breakLength(at, length) : 0;
   }
 
   /** Of a line break of `length` bytes, and of another that makes one of it. */

@@ -1,6 +1,7 @@
 import { fold } from "./fold.ts";
-import { ALL_WORTH, EscapeReader } from "./escape-reader.ts";
+import { EscapeReader } from "./escape-reader.ts";
 import { unescape } from "./unescape.ts";
+import { ALL_WORTH } from "./worth.ts";
 
 /** A byte string to search for, folded (`fold.ts`). */
 export interface Form {
@@ -112,7 +113,7 @@ function escapedOf(value: Uint8Array): Uint8Array[] {
 /** The value with all of its escapes undone once, if it has any. */
 function undo(value: Uint8Array): Uint8Array | undefined {
   const notes = new EscapeReader(value, value.length, ALL_WORTH).cluster(Infinity);
-  return notes && unescape(value, 0, value.length, notes).bytes;
+  return notes && unescape(value, 0, value.length, notes);
 }
 
 function hexByte(char: string): string {

@@ -1,16 +1,18 @@
-import { EscapeReader, NOTE, type Worth, worthUndoing } from "./escape-reader.ts";
+import { EscapeReader } from "./escape-reader.ts";
 import { formsOf } from "./forms.ts";
 import type { Flow } from "./flow.ts";
 import { HoldBack, type ReleaseMode } from "./framing.ts";
 import { decisionDistance, type Edges, Lookout, type Lookouts, type Open, WHOLE } from "./lookout.ts";
 import { maskUrlTokens } from "./minted.ts";
-import { LEADS, TOKEN } from "./pairs.ts";
+import { arePlainBreaks, areWraps, isLineBreak, NOTE, withoutWraps } from "./notes.ts";
+import { TOKEN } from "./pairs.ts";
 import { pumpMasked } from "./pump.ts";
 import { Scanner } from "./scanner.ts";
 import { SHORTEST_SHAPE } from "./shapes.ts";
 import { addSpan, maskSpans } from "./spans.ts";
 import { Straddles } from "./straddles.ts";
-import { unescape } from "./unescape.ts";
+import { Origins, unescape } from "./unescape.ts";
+import { type Worth, worthUndoing } from "./worth.ts";
 
 export { releaseMode } from "./framing.ts";
 
@@ -63,6 +65,8 @@ export class FormRedactor implements Redactor {
   /** How far a form can extend from an escape without another one. */
   readonly #reach: number;
   readonly #multiline: boolean;
+  /** No form holds a break of lines. */
+  readonly #isOfOneLine: boolean;
   /** Undefined: nothing but the values is looked for. */
   readonly #lookouts: Lookouts | undefined;
   /** The same for copies, in which quotes that end a string cannot be told from others. */
@@ -72,6 +76,7 @@ export class FormRedactor implements Redactor {
     const forms = formsOf(values);
     this.scanner = new Scanner(forms);
     this.#worth = worthUndoing(forms);
+    this.#isOfOneLine = !forms.some((form) => form.bytes.some(isLineBreak));
     this.#straddles = new Straddles(forms);
     const { shapes, entropy, minted } = lookouts;
     this.#lookouts = shapes || entropy || minted ? lookouts : undefined;
@@ -142,8 +147,11 @@ export class FormRedactor implements Redactor {
   ): Open | undefined {
     const lookouts = edges && (layers === LAYERS ? this.#lookouts : this.#innerLookouts);
     if (length < this.scanner.shortest && lookouts === undefined) return undefined;
-    this.scanner.scan(bytes, 0, length, spans);
-    if (layers === 0 && lookouts === undefined) return undefined;
+    if (layers === 0 && lookouts === undefined) {
+      this.scanner.scan(bytes, 0, length, spans);
+      return undefined;
+    }
+    let scanned = 0;
     const lookout = lookouts && new Lookout(lookouts, bytes, length, spans, edges);
     const reader = new EscapeReader(bytes, length, this.#worth, lookout);
     const reach = this.#reach;
@@ -167,10 +175,16 @@ export class FormRedactor implements Redactor {
       const left = reader.shortLineEnd < from && areWraps(bytes, notes) ? 0 : layers - 1;
       if (escapes !== undefined && escapes !== notes)
         this.#searchCopy(bytes, from, to, notes, spans, undefined, left);
+      if (this.#isOfOneLine && arePlainBreaks(bytes, notes)) {
+        // What lies between two breaks stands in the joined lines as well.
+        this.scanner.scan(bytes, scanned, notes[0]!, spans);
+        scanned = notes.at(1 - NOTE)!;
+      }
       if (escapes?.length === 0) continue;
       const open = this.#searchCopy(bytes, from, to, escapes ?? notes, spans, inner, left);
       if (open !== undefined) lookout?.resume(open, to);
     }
+    this.scanner.scan(bytes, scanned, length, spans);
     return lookout?.open;
   }
 
@@ -201,9 +215,11 @@ export class FormRedactor implements Redactor {
   ): Open | undefined {
     const copy = unescape(bytes, from, to, notes, scratchOf(layers, to - from));
     const found: number[] = [];
-    const open = this.#search(copy.bytes, copy.bytes.length, found, edges, layers, literal);
+    const open = this.#search(copy, copy.length, found, edges, layers, literal);
+    if (found.length === 0) return open;
+    const origins = new Origins(bytes, from, notes);
     for (let i = 0; i < found.length; i += 2)
-      addSpan(spans, copy.startOf(found[i]!), copy.endOf(found[i + 1]! - 1));
+      addSpan(spans, origins.startOf(found[i]!), origins.endOf(found[i + 1]! - 1));
     return open;
   }
 }
@@ -215,28 +231,6 @@ function scratchOf(layer: number, length: number): Uint8Array<ArrayBuffer> {
   if (length > LARGEST_SCRATCH) return new Uint8Array(length);
   if (scratch[layer]!.length < length) scratch[layer] = new Uint8Array(Math.min(LARGEST_SCRATCH, 2 * length));
   return scratch[layer]!;
-}
-
-/**
- * Whether all that is undone are wraps, and no escape can come of it: a wrap stands behind more base64 than any escape
- * is long. Only what follows one directly, or ends a short line behind it, could be another.
- */
-function areWraps(bytes: Uint8Array, notes: readonly number[]): boolean {
-  for (let i = 0; i < notes.length; i += NOTE)
-    if (notes[i + 2] !== 0 || LEADS[bytes[notes[i + 1]!]!] === 1) return false;
-  return true;
-}
-
-/**
- * The same array if no line is wrapped. Lines are joined only for the values' sake, which are known in full: a
- * credential of a known shape would go on into the next line, whatever stands there.
- */
-function withoutWraps(notes: readonly number[]): readonly number[] {
-  let wraps = 0;
-  for (let i = 0; i < notes.length; i += NOTE) if (notes[i + 2] === 0) wraps++;
-  if (wraps === 0) return notes;
-  if (NOTE * wraps === notes.length) return [];
-  return notes.filter((_, i) => notes[i - (i % NOTE) + 2] !== 0);
 }
 
 /** Whether a text holds as many token characters in a row as the shortest credential has. Looks at few of them. */

@@ -1,8 +1,8 @@
 import { AFTER_BACKSLASH, AFTER_PERCENT, HEX, isAlphanumeric } from "./escapes.ts";
-import type { Worth } from "./escape-reader.ts";
 import { BASE64 } from "./fold.ts";
 import { shapeHeads } from "./shapes.ts";
 import module from "./sift/sift.wasm";
+import type { Worth } from "./worth.ts";
 
 /** Where things lie in the module's memory (sift/sift.as has the same). */
 const AT = {
@@ -14,17 +14,24 @@ const AT = {
   alphanumeric: 0x0600,
   parts: 0x0700,
   maybe: 0x0800,
+  behind: 0x0c00,
   heads: 0x10000,
   text: 0x20040,
   events: 0x40000,
+  row: 0x40040,
+  joined: 0x60000,
 } as const;
 
-/** What is noted: a lead byte, a run of token characters, two dashes, `_t`, a line break behind 40 characters of base64. */
+/**
+ * What is noted: a lead byte, a run of token characters, two dashes, `_t`, a line break behind 40 characters of base64,
+ * and a row of such.
+ */
 export const LEAD = 0;
 export const RUN = 1;
 export const DASHES = 2;
 export const NAME = 3;
 export const WRAP = 4;
+export const WRAPS = 5;
 
 /** What may be asked for beside escapes, as a set of bits. */
 export const RUNS = 1;
@@ -42,6 +49,7 @@ interface Exports {
   readonly openRun: WebAssembly.Global;
   readonly lastDashes: WebAssembly.Global;
   sift(length: number, end: number, wanted: number, reach: number): number;
+  join(length: number): number;
 }
 
 const exports = new WebAssembly.Instance(module).exports as unknown as Exports;
@@ -87,11 +95,11 @@ let loaded: Worth | undefined;
  * begin (`ALL_RUNS`: whatever they begin with), two dashes, and names that may be a token's. What it leaves out is none of these.
  */
 export class Sift {
-  /** LEAD, RUN, DASHES, NAME or WRAP. */
+  /** LEAD, RUN, DASHES, NAME, WRAP or WRAPS. */
   kind = LEAD;
-  /** Where that stands; of a run, its end. */
+  /** Where that stands; of a run and of wraps, their end. */
   at = 0;
-  /** Where a run begins. */
+  /** Where a run begins, or the first wrap. */
   first = 0;
   readonly #bytes: Uint8Array;
   readonly #length: number;
@@ -123,7 +131,7 @@ export class Sift {
     const event = this.#events[this.#next++]!;
     this.kind = event & 7;
     this.at = this.#base + (event >> 3);
-    if (this.kind === RUN) this.first = this.#base + this.#events[this.#next++]!;
+    if (this.kind === RUN || this.kind >= WRAP) this.first = this.#base + this.#events[this.#next++]!;
     return true;
   }
 
@@ -148,6 +156,7 @@ export class Sift {
       heap.set(this.#worth.bytes, AT.worthBytes);
       heap.set(this.#worth.units, AT.worthUnits);
       heap.set(remembered(this.#worth), AT.maybe);
+      heap.set(this.#worth.rows, AT.behind);
       heap.set(shapeHeads(), AT.heads);
       loaded = this.#worth;
     }
@@ -165,4 +174,14 @@ function remembered(worth: Worth): Uint8Array {
   const made = maybeOf(worth);
   maybes.set(worth, made);
   return made;
+}
+
+/**
+ * Joins the lines of a row of wraps as they were told of (`WRAPS`); what it answers is overwritten by the next.
+ */
+export function joinLines(row: Uint8Array): Uint8Array {
+  heap.set(row, AT.row);
+  // What stood there before is no part of the last break.
+  heap[AT.row + row.length] = 0;
+  return heap.subarray(AT.joined, AT.joined + exports.join(row.length));
 }

@@ -1,6 +1,6 @@
-import { NOTE } from "./escape-reader.ts";
 import { FOLD } from "./fold.ts";
 import type { Form } from "./forms.ts";
+import { NOTE, ROW } from "./notes.ts";
 import { LEADS } from "./pairs.ts";
 
 /** More than an escape is long. */
@@ -63,6 +63,8 @@ export class Straddles {
   }
 
   #mayBeNone(bytes: Uint8Array, to: number, notes: readonly number[], at: number): boolean {
+    // A break of which this could be said is in no row.
+    if (notes[at + 2] === ROW) return false;
     const start = notes[at]!;
     const end = notes[at + 1]!;
     for (let i = start + 1; i < end; i++)

@@ -20,7 +20,7 @@ function read<T>(reader: () => T): T | null {
 
 /** JSON that is read is what every other reader finds: `JSON.parse`, one that keeps the first, Go's, an exact one. */
 export function checkJson(bytes: Uint8Array): boolean {
-  const value = read(() => ({ of: readStrictJson(bytes) }));
+  const value = read(() => ({ of: readStrictJson(bytes).value }));
   if (value === null) return false;
   const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   same(value.of, findJson(text), JSON.parse(text));

@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ALL_WORTH, worthUndoing } from "../../../src/gateway/redact/escape-reader.ts";
+import { ALL_WORTH, worthUndoing } from "../../../src/gateway/redact/worth.ts";
 import { AFTER_BACKSLASH, AFTER_PERCENT } from "../../../src/gateway/redact/escapes.ts";
 import { BASE64 } from "../../../src/gateway/redact/fold.ts";
 import { formsOf } from "../../../src/gateway/redact/forms.ts";
+import { NOTE, ROW, singly, WRAPPED } from "../../../src/gateway/redact/notes.ts";
 import { LEADS, pairOf, TOKEN } from "../../../src/gateway/redact/pairs.ts";
 import { shapeHeads } from "../../../src/gateway/redact/shapes.ts";
 import {
@@ -16,6 +17,7 @@ import {
   RUNS,
   Sift,
   WRAP,
+  WRAPS,
 } from "../../../src/gateway/redact/sift.ts";
 
 /** What the module does, byte by byte and in JavaScript. */
@@ -27,11 +29,16 @@ const EVERYTHING = RUNS | ALL_RUNS | NAMES;
 function sifted(bytes: Uint8Array, worth = WORTH, wanted = EVERYTHING): Found[] {
   const sift = new Sift(bytes, bytes.length, worth, wanted, REACH);
   const found: Found[] = [];
+  let behind = 0;
   while (sift.next()) {
-    const what = { [LEAD]: "lead", [RUN]: "run", [DASHES]: "dashes", [NAME]: "name", [WRAP]: "wrap" }[
-      sift.kind
-    ];
-    found.push(sift.kind === RUN ? `run ${sift.first}-${sift.at}` : `${what} ${sift.at}`);
+    if (sift.kind === RUN) found.push(`run ${sift.first}-${sift.at}`);
+    else if (sift.kind === WRAP || sift.kind === WRAPS) {
+      const notes = singly(bytes, [sift.first, sift.at, sift.kind === WRAPS ? ROW : WRAPPED]);
+      for (let i = 0; i < notes.length; i += NOTE) found.push(`wrap ${notes[i]}-${notes[i + 1]}`);
+      behind = sift.at;
+      // The second half of a break may be told of where a window ends between the two.
+    } else if (sift.kind !== LEAD || sift.at >= behind)
+      found.push(`${{ [LEAD]: "lead", [DASHES]: "dashes", [NAME]: "name" }[sift.kind]} ${sift.at}`);
   }
   return found;
 }
@@ -41,6 +48,7 @@ function naively(bytes: Uint8Array, worth = WORTH): { leads: Found[]; runs: Foun
   const runs: Found[] = [];
   const names: Found[] = [];
   let run = 0;
+  let behind = 0;
   for (let i = 0; i <= bytes.length; i++) {
     if (i < bytes.length && TOKEN[bytes[i]!] === 1) run++;
     else {
@@ -48,15 +56,19 @@ function naively(bytes: Uint8Array, worth = WORTH): { leads: Found[]; runs: Foun
       run = 0;
     }
     if (bytes[i] === 0x5f && bytes[i + 1] === 0x74) names.push(`name ${i}`);
-    if (i === bytes.length || LEADS[bytes[i]!] === 0 || isQuiet(bytes, i, worth)) continue;
-    leads.push(isWrap(bytes, i) ? `wrap ${i}` : `lead ${i}`);
+    if (i === bytes.length || i < behind || LEADS[bytes[i]!] === 0 || isQuiet(bytes, i, worth)) continue;
+    const length = wrapLength(bytes, i);
+    leads.push(length > 0 ? `wrap ${i}-${i + length}` : `lead ${i}`);
+    behind = i + length;
   }
   return { leads, runs, names };
 }
 
-function isWrap(bytes: Uint8Array, at: number): boolean {
-  if (bytes[at] !== 0x0a && bytes[at] !== 0x0d) return false;
-  return at >= 40 && bytes.subarray(at - 40, at).every((byte) => BASE64[byte] === 1);
+/** Of the break at `at`, as it is or escaped, if it wraps a line and no escape may begin behind it. */
+function wrapLength(bytes: Uint8Array, at: number): number {
+  if (at < 40 || !bytes.subarray(at - 40, at).every((byte) => BASE64[byte] === 1)) return 0;
+  const text = Buffer.from(bytes.subarray(at, at + 5)).toString("latin1");
+  return /^(?:[\r\n]|\\[rn]){1,2}(?![%&\\\r\n])/.exec(text)?.[0].length ?? 0;
 }
 
 function isQuiet(bytes: Uint8Array, at: number, worth: typeof WORTH): boolean {
@@ -71,10 +83,12 @@ function isQuiet(bytes: Uint8Array, at: number, worth: typeof WORTH): boolean {
   const single = AFTER_BACKSLASH[next]!;
   if (single >= 0)
     return worth.bytes[single] === 0 && !(isBehindBase64 && (single === 0x0a || single === 0x0d));
+  // Of a unit above the first 256, two digits are enough.
+  const upper = Number.parseInt(/^u([0-9a-fA-F]{2})/.exec(behind)?.[1] ?? "0", 16);
+  if (upper > 0) return worth.units[upper] === 0;
   const unit = /^u([0-9a-fA-F]{4})/.exec(behind);
   if (unit === null) return !/^[uUx0-3]/.test(behind);
   const code = Number.parseInt(unit[1]!, 16);
-  if (code > 0xff) return worth.units[code >> 8] === 0;
   if (code < 0x20) return false;
   return worth.bytes[code < 0x80 ? code : 0xc0 | (code >> 6)] === 0;
 }
@@ -99,6 +113,11 @@ const PIECES = [
     "\\/",
     "\\u0041",
     "\\u4e2d",
+    "\\u4e2",
+    "\\u4ezz",
+    "\\r\\n",
+    "\r\\n",
+    "\\r\n",
   ],
   ...["\\u00e9", "\\u000a", "\\ud83d\\ude00", "\\x41", "\\101", "\r\n", "\n", "\r", "--", "-----", "_token"],
   ...[
