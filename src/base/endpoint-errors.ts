@@ -2,7 +2,7 @@ import { type EndpointData, scopeOf, takesIdempotencyKey } from "./endpoint.ts";
 import type { ProblemCode } from "./problem.ts";
 
 /** What anything can be answered with, whatever is asked for: before the endpoint is found, or where something failed. */
-export const EVERYWHERE: readonly ProblemCode[] = [
+const EVERYWHERE: readonly ProblemCode[] = [
   "TLS_TOO_OLD",
   "URL_TOO_LONG",
   "HEADERS_TOO_LARGE",
