@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { auditEventOf, noticeOf } from "../src/approvals/announce.ts";
+import { whoMayAnswer } from "../src/approvals/approvers.ts";
 import { type Act, asOf, type Case, isOpen, openCase, type Step, step } from "../src/approvals/case.ts";
 import type {
   Answered,
@@ -7,12 +8,15 @@ import type {
   By,
   CaseQuery,
   Consumed,
+  Decided,
   DeskObject,
   Standing,
   Vote,
 } from "../src/approvals/desk.ts";
 import { FEED_MEMBER } from "../src/approvals/feed.ts";
+import { askedBy, grantedOf, isDecided, standingOf } from "../src/approvals/standing.ts";
 import { AuditLog } from "../src/audit/audit.ts";
+import { openDatabase } from "../src/base/database.ts";
 import { type AgentId, type ApprovalId, type MemberId, newId, type TenantId } from "../src/base/ids.ts";
 import { objectIdFor } from "../src/base/object-ids.ts";
 import type { NoticeQueue } from "../src/notifications/notice.ts";
@@ -20,6 +24,7 @@ import type { SealedText } from "../src/vault/sealed-form.ts";
 import { CaseStore, isForgettable } from "./case-store.ts";
 import { DeskFeeds } from "./desk-feeds.ts";
 import { DeskOutbox } from "./desk-outbox.ts";
+import { DeskWaits } from "./desk-waits.ts";
 
 /** An agent that asks for more waits for answers first. */
 const MOST_OPEN = 20;
@@ -29,7 +34,6 @@ const HOUR_MS = 3_600_000;
 const DUE_AT_ONCE = 200;
 /** Where an alarm is over without a word of when the next is due, or fails. */
 const ALARM_AGAIN_MS = 30_000;
-const MOST_WAITING = 1_000;
 const LONGEST_WAIT_MS = 60_000;
 
 /**
@@ -41,8 +45,7 @@ export class ApprovalDesk extends DurableObject<Env> implements DeskObject {
   readonly #cases: CaseStore;
   readonly #outbox: DeskOutbox;
   readonly #feeds: DeskFeeds;
-  readonly #waiting = new Map<ApprovalId, Set<() => void>>();
-  #waitingCount = 0;
+  readonly #waits = new DeskWaits();
   #tenantId: TenantId | undefined;
   #alarmAt: number | null = null;
 
@@ -51,7 +54,10 @@ export class ApprovalDesk extends DurableObject<Env> implements DeskObject {
     const { sql, kv } = ctx.storage;
     this.#tenantId = kv.get<TenantId>("tenant");
     this.#cases = new CaseStore(sql);
-    this.#feeds = new DeskFeeds(ctx);
+    this.#feeds = new DeskFeeds(ctx, async (ids) => {
+      const allowed = await whoMayAnswer(openDatabase(env), this.#tenant(), ids);
+      return new Set(allowed.map(({ id }) => id));
+    });
     const audit = new AuditLog(env.AUDIT_LEDGER, env.ENVIRONMENT);
     this.#outbox = new DeskOutbox(sql, {
       record: async (events) => (await audit.append(this.#tenant(), events, { redelivery: true })).ok,
@@ -78,14 +84,14 @@ export class ApprovalDesk extends DurableObject<Env> implements DeskObject {
     const made = { id: newId("approval"), ip: by.ip, requestId: by.requestId };
     const opened = openCase(asked, made, now);
     this.#cases.add(opened.held, sealed);
-    this.#tell(opened, by, now);
+    this.#tell(opened, by);
     return standingOf(opened.held, useId, now) ?? { kind: "crowded", most: 0 };
   }
 
   async consume(id: ApprovalId, useId: string, entitled: readonly MemberId[]): Promise<Consumed> {
     const held = this.#cases.get(id);
     if (held === null) return { kind: "refused", reason: "unknown" };
-    const next = this.#do(held, { kind: "consume", useId, entitled }, agentOf(held));
+    const next = this.#do(held, { kind: "consume", useId, entitled }, askedBy(held));
     switch (next.refusal) {
       case null:
         return { kind: "granted", approvalId: id, granted: grantedOf(next.held) };
@@ -102,7 +108,7 @@ export class ApprovalDesk extends DurableObject<Env> implements DeskObject {
     if (held === null) return;
     const newest = this.#cases.newest(held.agentId, held.digest);
     const hasTwin = newest !== null && newest.id !== id && isOpen(asOf(newest, Date.now()));
-    this.#do(held, { kind: "release", useId, hasTwin }, agentOf(held));
+    this.#do(held, { kind: "release", useId, hasTwin }, askedBy(held));
   }
 
   async get(id: ApprovalId): Promise<{ readonly held: Case; readonly sealed: SealedText | null } | null> {
@@ -127,16 +133,24 @@ export class ApprovalDesk extends DurableObject<Env> implements DeskObject {
     return this.#answer(id, { kind: "cancel", actor: by.actor, reason }, by);
   }
 
-  async decided(id: ApprovalId, until: "answered" | "usable", milliseconds: number): Promise<Case | null> {
+  async decided(id: ApprovalId, until: "answered" | "usable", milliseconds: number): Promise<Decided> {
     const end = Date.now() + Math.min(milliseconds, LONGEST_WAIT_MS);
-    for (;;) {
-      const held = this.#cases.get(id);
-      const now = Date.now();
-      if (held === null) return null;
-      const seen = asOf(held, now);
-      if (isDecided(seen, until, now) || now >= end || this.#waitingCount >= MOST_WAITING) return seen;
-      const changes = Math.min(end, seen.expiresAt, seen.notBefore ?? end);
-      await this.#changed(id, Math.max(1, changes - now));
+    let place: AgentId | null = null;
+    try {
+      for (;;) {
+        const stored = this.#cases.get(id);
+        const now = Date.now();
+        if (stored === null) return { kind: "unknown" };
+        const held = asOf(stored, now);
+        if (isDecided(held, until, now) || now >= end) return { kind: "seen", held };
+        const crowd = place === null ? this.#waits.enter(held.agentId) : null;
+        if (crowd !== null) return crowd;
+        place = held.agentId;
+        const changes = Math.min(end, held.expiresAt, held.notBefore ?? end);
+        await this.#waits.changed(id, Math.max(1, changes - now));
+      }
+    } finally {
+      if (place !== null) this.#waits.leave(place);
     }
   }
 
@@ -201,39 +215,20 @@ export class ApprovalDesk extends DurableObject<Env> implements DeskObject {
     const next = step(before, act, now);
     if (next.happened.length > 0) {
       this.#cases.put(next.held);
-      this.#tell(next, by, now);
+      this.#tell(next, by);
     }
     return next;
   }
 
-  #tell({ held, happened }: Step, by: By | null, now: number): void {
+  #tell({ held, happened }: Step, by: By | null): void {
     for (const happening of happened) {
       const isByTime = ["timed_out", "ready", "reopened"].includes(happening.type);
       const announcement = { tenantId: this.#tenant(), held, happening, by: isByTime ? null : by };
       this.#outbox.add(auditEventOf(announcement), noticeOf(announcement));
-      this.#feeds.tell(held, happening, now);
     }
-    for (const wake of this.#waiting.get(held.id) ?? []) wake();
+    this.#waits.wake(held.id);
     this.#arm();
-    this.ctx.waitUntil(this.#outbox.deliver());
-  }
-
-  /** Until the case changes, or so long. */
-  async #changed(id: ApprovalId, milliseconds: number): Promise<void> {
-    const waiting = this.#waiting.get(id) ?? new Set();
-    this.#waiting.set(id, waiting);
-    this.#waitingCount++;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let wake = (): void => undefined;
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-      waiting.add(wake);
-      timer = setTimeout(resolve, milliseconds);
-    });
-    clearTimeout(timer);
-    waiting.delete(wake);
-    this.#waitingCount--;
-    if (waiting.size === 0 && this.#waiting.get(id) === waiting) this.#waiting.delete(id);
+    this.ctx.waitUntil(Promise.all([this.#outbox.deliver(), this.#feeds.tell(held, happened)]));
   }
 
   /** Sees to it that an alarm comes in time: one that comes too soon does no harm, and finds the next time itself. */
@@ -268,39 +263,4 @@ export class ApprovalDesk extends DurableObject<Env> implements DeskObject {
     const { NOTIFICATION_QUEUE: queues, ENVIRONMENT: environment } = this.env;
     return queues.get(objectIdFor(queues, environment, this.#tenant()));
   }
-}
-
-function standingOf(held: Case, useId: string, at: number): Standing | null {
-  const { id: approvalId, approvalsNeeded, expiresAt, notBefore } = held;
-  const now = Math.max(at, held.touchedAt);
-  switch (held.status) {
-    case "pending":
-      return { kind: "pending", approvalId, approvalsNeeded, expiresAt, notBefore: null };
-    case "approved":
-      return notBefore !== null && now >= notBefore
-        ? { kind: "ready", approvalId, voters: held.votes.map(({ memberId }) => memberId) }
-        : { kind: "pending", approvalId, approvalsNeeded, expiresAt, notBefore };
-    case "consumed":
-      return held.consumedBy === useId ? { kind: "granted", approvalId, granted: grantedOf(held) } : null;
-    case "denied":
-      return now < expiresAt
-        ? { kind: "denied", approvalId, reason: held.ending?.reason ?? null, expiresAt }
-        : null;
-    case "cancelled":
-    case "expired":
-      return null;
-  }
-}
-
-function isDecided(held: Case, until: "answered" | "usable", now: number): boolean {
-  if (held.status !== "approved") return held.status !== "pending";
-  return until === "answered" || (held.notBefore !== null && now >= held.notBefore);
-}
-
-function grantedOf(held: Case): string | null {
-  return held.votes.at(-1)?.granted ?? null;
-}
-
-function agentOf({ agentId, ip, requestId }: Case): By {
-  return { actor: `agent:${agentId}`, ip, userAgent: null, requestId };
 }

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { BudgetId } from "../src/base/ids.ts";
 import { objectIdFor } from "../src/base/object-ids.ts";
+import { within } from "../src/base/within.ts";
 import { BookLedger, type SavedClosed, type SavedHolder, THRESHOLD } from "../src/budgets/book-ledger.ts";
 import type {
   BookObject,
@@ -180,17 +181,5 @@ export class BudgetBook extends DurableObject<Env> implements BookObject {
     budgetState(budgetId: BudgetId): Promise<HolderState | null>;
   } {
     return this.env.SCOPED_TOKEN.get(objectIdFor(this.env.SCOPED_TOKEN, this.env.ENVIRONMENT, name));
-  }
-}
-
-async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer in time")), milliseconds);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

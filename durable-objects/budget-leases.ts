@@ -1,4 +1,5 @@
 import type { BudgetId, TenantId } from "../src/base/ids.ts";
+import { within } from "../src/base/within.ts";
 import type { BudgetClaim } from "../src/budgets/claim.ts";
 import { THRESHOLD } from "../src/budgets/book-ledger.ts";
 import type { BookObject, BudgetTerms } from "../src/budgets/lease.ts";
@@ -100,14 +101,19 @@ export class BudgetLeases {
   }
 
   /** Tells the books that more was spent than they granted; where that gets lost, the next ask tells it. */
-  async tellBeyond(budgetIds: readonly BudgetId[], holder: string): Promise<void> {
+  async tellBeyond(budgetIds: readonly BudgetId[], tenantId: TenantId, holder: string): Promise<void> {
     for (const budgetId of budgetIds) {
-      const terms = this.#terms.get(budgetId);
       const state = this.#shares.state(budgetId);
-      if (terms === undefined || state === null || !this.#shares.isBeyondGrant(budgetId)) continue;
+      if (state === null || !this.#shares.isBeyondGrant(budgetId)) continue;
       const { window, spent } = state;
-      const ask = { terms, holder, window, spent, version: 0, need: 0, want: 0 };
-      await within(TOLD_WITHIN_MS, this.#book(terms.tenantId, budgetId).lease(ask)).catch(() => undefined);
+      const terms = this.#terms.get(budgetId);
+      const book = this.#book(tenantId, budgetId);
+      // Asked for nothing since a restart, it knows no terms: then the book is to ask.
+      const telling: Promise<unknown> =
+        terms === undefined
+          ? book.release(budgetId, holder)
+          : book.lease({ terms, holder, window, spent, version: 0, need: 0, want: 0 });
+      await within(TOLD_WITHIN_MS, telling).catch(() => undefined);
     }
   }
 
@@ -140,16 +146,4 @@ export interface Asking {
   readonly tenantId: TenantId;
   readonly holder: string;
   readonly epoch: number;
-}
-
-async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer in time")), milliseconds);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,4 +1,5 @@
 import type { AuditEvent } from "../src/audit/event.ts";
+import { within } from "../src/base/within.ts";
 import type { Notice } from "../src/notifications/notice.ts";
 
 const SCHEMA = `
@@ -69,23 +70,25 @@ export class DeskOutbox {
   /** Hands over what waits, one delivery at a time. Never throws: what is left stays. */
   deliver(): Promise<void> {
     this.#again = true;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = null;
-    });
+    this.#running ??= this.#run();
     return this.#running;
   }
 
   async #run(): Promise<void> {
-    while (this.#again) {
-      this.#again = false;
-      const [recorded, notified] = await Promise.all([this.#deliverEvents(), this.#deliverNotices()]);
-      if (recorded && notified) {
+    try {
+      while (this.#again) {
+        this.#again = false;
+        const [recorded, notified] = await Promise.all([this.#deliverEvents(), this.#deliverNotices()]);
+        if (!recorded || !notified) {
+          this.#failures = Math.min(this.#failures + 1, 10);
+          this.#failedAt = Date.now();
+          return;
+        }
         this.#failures = 0;
-        continue;
       }
-      this.#failures = Math.min(this.#failures + 1, 10);
-      this.#failedAt = Date.now();
-      return;
+    } finally {
+      // In the turn that has found nothing more: what comes next begins anew.
+      this.#running = null;
     }
   }
 
@@ -129,18 +132,5 @@ export class DeskOutbox {
 
   #remove(seq: number): void {
     this.#sql.exec("DELETE FROM outbox WHERE seq = ?", seq);
-  }
-}
-
-/** Nothing that hangs holds up what comes after it. */
-async function within(milliseconds: number, promise: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer in time")), milliseconds);
-  });
-  try {
-    await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -6,7 +6,7 @@ import { concerns, type Notice, TEST_TYPE } from "../src/notifications/notice.ts
 import type { Receiver } from "../src/notifications/receivers.ts";
 import { MAX_ATTEMPTS, pauseMs } from "../src/notifications/schedule.ts";
 import type { Receipt } from "../src/notifications/sender.ts";
-import { createNotifier, type Notifier } from "../src/services.ts";
+import { createNotifier, type Notifier } from "../src/notifier.ts";
 import { DeliveryStore } from "./delivery-store.ts";
 import { maskedText } from "./masked-text.ts";
 

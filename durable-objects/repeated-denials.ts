@@ -1,3 +1,4 @@
+import type { DeniedBy } from "../src/base/denied-by.ts";
 import type { ChargeVerdict, EventDraft } from "../src/tokens/charge.ts";
 
 const MAX_GROUPS = 50;
@@ -11,6 +12,7 @@ export interface Denial {
   readonly expiresAt: number;
   readonly event: EventDraft;
   readonly verdict: ChargeVerdict;
+  readonly by: DeniedBy | undefined;
 }
 
 /** Refusals alike within a minute: the first was written, the others are counted. */
@@ -19,7 +21,7 @@ interface Group {
   readonly first: Denial;
   /** The event id of the first. */
   readonly firstId: string;
-  /** Of several resources, because there were too many to tell apart. */
+  /** Of several resources, tokens and rules, because there were too many to tell apart. */
   readonly various: boolean;
   repeats: number;
 }
@@ -28,9 +30,9 @@ interface Group {
 type Write = (denial: Denial, context: Readonly<Record<string, unknown>>, now: number) => string | null;
 
 /**
- * A flood of refusals costs one event per reason, token, resource and minute. The count is told with the next one of the
- * group (`repeated_before`) or, where none follows, by an event of its own (`repeated` and `repeats_of`, the first's
- * id). Lives in memory: an object that is evicted within the minute loses the count, never the first.
+ * A flood of refusals costs one event per reason, rule, token, resource and minute. The count is told with the next one of
+ * the group (`repeated_before`) or, where none follows, by an event of its own (`repeated` and `repeats_of`, the first's
+ * id); `various` where it is not of that rule and resource alone. Lives in memory: an object that is evicted within the minute loses the count, never the first.
  */
 export class RepeatedDenials {
   readonly #write: Write;
@@ -43,7 +45,8 @@ export class RepeatedDenials {
 
   add(reason: string, denial: Denial, now: number): void {
     const minute = Math.floor(now / MINUTE_MS);
-    const key = this.#key(reason, `${denial.tokenId}\n${denial.event.resource}`, minute);
+    const { tokenId, event, by } = denial;
+    const key = this.#key(reason, `${tokenId}\n${event.resource}\n${JSON.stringify(by)}`, minute);
     const group = this.#groups.get(key);
     if (group?.minute === minute) {
       group.repeats++;
@@ -51,10 +54,12 @@ export class RepeatedDenials {
       return;
     }
     const repeats = group?.repeats ?? 0;
-    const firstId = this.#write(denial, repeats > 0 ? { reason, repeated_before: repeats } : { reason }, now);
+    const various = key === reason;
+    const before = repeats > 0 ? { repeated_before: repeats, ...(various ? { various } : {}) } : {};
+    const firstId = this.#write(denial, { ...by, reason, ...before }, now);
     if (firstId === null) return;
     this.#groups.delete(key);
-    this.#groups.set(key, { minute, first: denial, firstId, various: key === reason, repeats: 0 });
+    this.#groups.set(key, { minute, first: denial, firstId, various, repeats: 0 });
   }
 
   /** Tells the counts of minutes that are over, or all of them. */
@@ -63,21 +68,20 @@ export class RepeatedDenials {
     for (const [key, group] of this.#groups) {
       if (!everything && group.minute >= minute) continue;
       if (group.repeats > 0) {
+        const { first, firstId, repeats, various } = group;
         const context = {
-          reason: key.split("\n", 1)[0],
-          repeated: group.repeats,
-          repeats_of: group.firstId,
-          ...(group.various ? { resources: "various" } : {}),
+          ...(various ? { various } : first.by),
+          ...{ reason: key.split("\n", 1)[0], repeated: repeats, repeats_of: firstId },
         };
-        if (this.#write(group.first, context, now) === null) continue;
+        if (this.#write(first, context, now) === null) continue;
         group.repeats = 0;
       }
       if (group.minute < minute) this.#groups.delete(key);
     }
   }
 
-  #key(reason: string, resource: string, minute: number): string {
-    const key = `${reason}\n${resource}`;
+  #key(reason: string, what: string, minute: number): string {
+    const key = `${reason}\n${what}`;
     if (this.#groups.has(key)) return key;
     if (this.#groups.size >= MAX_GROUPS) {
       for (const [old, group] of this.#groups) {

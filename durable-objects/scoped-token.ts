@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "../src/audit/event.ts";
 import { inAllowlist } from "../src/base/address.ts";
+import type { DeniedBy } from "../src/base/denied-by.ts";
 import type { BudgetId, TenantId } from "../src/base/ids.ts";
 import { objectIdFor } from "../src/base/object-ids.ts";
 import { type BookObject, bookName, type HolderState, type Recall } from "../src/budgets/lease.ts";
@@ -17,6 +18,7 @@ import type {
   TokenObject,
   TokenState,
 } from "../src/tokens/charge.ts";
+import { deniedBy } from "../src/tokens/denied-by.ts";
 import { BudgetLeases } from "./budget-leases.ts";
 import { announce } from "./budget-news.ts";
 import { Children, type Counter, windowAfter } from "./children.ts";
@@ -196,7 +198,7 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
     const now = Date.now();
     const denied = this.#check(request, now);
     if (denied?.kind === "denied") {
-      this.#recordDenial(request, denied.reason, denied);
+      this.#recordDenial(request, denied.reason, denied, deniedBy(denied));
       return denied;
     }
     const { proof } = request;
@@ -336,20 +338,24 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
     expiresAt: number,
     reason: string,
     event: EventDraft,
+    by?: DeniedBy,
   ): Promise<void> {
-    this.#recordDenial({ tokenId, tenantId, expiresAt, event }, reason, {
-      kind: "denied",
-      reason: "revoked",
-    });
+    this.#recordDenial(
+      { tokenId, tenantId, expiresAt, event },
+      reason,
+      { kind: "denied", reason: "revoked" },
+      by,
+    );
   }
 
   #recordDenial(
     request: { tokenId: string; tenantId: string; expiresAt: number; event: EventDraft },
     reason: string,
     verdict: ChargeVerdict,
+    by: DeniedBy | undefined,
   ): void {
     const { tokenId, tenantId, expiresAt, event } = request;
-    this.#denials.add(reason, { tokenId, tenantId, expiresAt, event, verdict }, Date.now());
+    this.#denials.add(reason, { tokenId, tenantId, expiresAt, event, verdict, by }, Date.now());
   }
 
   #writeDenial(denial: Denial, context: Readonly<Record<string, unknown>>, now: number): string | null {
@@ -380,7 +386,7 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
     }
     if (over.length === 0) return;
     this.#saveShares();
-    this.ctx.waitUntil(this.#leases.tellBeyond(over, this.#shares.holder));
+    this.ctx.waitUntil(this.#leases.tellBeyond(over, this.#tenantId, this.#shares.holder));
   }
 
   /** Calls that came to more than they reserved: unlike what comes back, that must not be forgotten. */
@@ -434,6 +440,7 @@ export class ScopedToken extends DurableObject<Env> implements TokenObject {
       return false;
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
+    this.#shares.closed();
     // What is written from here on needs an alarm of its own.
     this.#state = { ...this.#state, alarmAt: 0 };
     return true;

@@ -2,12 +2,14 @@ import { clientAddress } from "./api/client-address.ts";
 import { createApp } from "./app.ts";
 import { newId } from "./base/ids.ts";
 import { Problem } from "./base/problem.ts";
+import { createGateway } from "./call-path.ts";
 import { refuseLoop } from "./gateway/headers.ts";
 import { checkHeaders, checkUrl } from "./gateway/limits.ts";
 import { refuseOldTls } from "./gateway/limits-tls.ts";
 import { proxy } from "./gateway/proxy.ts";
 import { refusal } from "./gateway/refusal.ts";
-import { createGateway, createServices, hostsOf } from "./services.ts";
+import { hostsOf } from "./isolate.ts";
+import { createServices } from "./services.ts";
 import { sweep } from "./sweep.ts";
 
 export { ApprovalDesk } from "../durable-objects/approval-desk.ts";

@@ -4,11 +4,11 @@ import { systemClock } from "./base/clock.ts";
 import { type Database, openDatabase } from "./base/database.ts";
 import type { Jurisdiction } from "./base/jurisdiction.ts";
 import type { TenantId, TokenId } from "./base/ids.ts";
-import { objectIdFor } from "./base/object-ids.ts";
 import { forgetKeys } from "./identity/idempotency/keys.ts";
 import { GatedChanges } from "./identity/tenant-changes.ts";
 import type { GateObject } from "./identity/leases.ts";
 import { sweepPeople } from "./identity/sweep-people.ts";
+import { gateOf, tokenObjectOf } from "./objects.ts";
 import { sweepPermissions } from "./permissions/sweep.ts";
 import { closeExpired } from "./tokens/expiry.ts";
 import { tellRevoked } from "./tokens/revoked.ts";
@@ -27,11 +27,9 @@ const CHANGES_KEPT_MS = 3_600_000;
 export async function sweep(env: Env, waitUntil: (promise: Promise<unknown>) => void): Promise<void> {
   const db = openDatabase(env);
   const audit = new AuditLog(env.AUDIT_LEDGER, env.ENVIRONMENT);
-  const gate = (tenantId: TenantId): GateObject =>
-    env.TENANT_GATE.get(objectIdFor(env.TENANT_GATE, env.ENVIRONMENT, tenantId));
+  const gate = (tenantId: TenantId): GateObject => gateOf(env, tenantId);
   const changes = new GatedChanges({ db, gate, audit, waitUntil });
-  const object = (tokenId: TokenId) =>
-    env.SCOPED_TOKEN.get(objectIdFor(env.SCOPED_TOKEN, env.ENVIRONMENT, tokenId));
+  const object = (tokenId: TokenId) => tokenObjectOf(env, tokenId);
   const flush = (tenantId: TenantId): Promise<void> => changes.flush(tenantId);
   const clock = systemClock;
   for (const jurisdiction of db.jurisdictions) {

@@ -2,8 +2,7 @@ import type { ScopeValue } from "../../src/permissions/constraint-values.ts";
 import type { Approval } from "./api.ts";
 import { code, el } from "./elements.ts";
 import { folded } from "./fields.ts";
-import { type Granted, wordsOf } from "./permission-facts.ts";
-import { permissionOf } from "./words.ts";
+import { wordsOf } from "./permission-facts.ts";
 
 /** The fields by which an approver grants less of a permission. Read only while no field in them is `:invalid`. */
 export interface Narrowing {
@@ -19,22 +18,16 @@ interface Control {
 }
 
 /** Null for what can only be approved as it was asked for. */
-export function narrowing(approval: Approval): Narrowing | null {
-  const permission = permissionOf(approval);
+export function narrowing({ permission, granted: left }: Approval): Narrowing | null {
   if (permission === null) return null;
-  const standing = (approval.granted ?? {}) as Granted;
+  const standing = left ?? {};
   const scope = Object.entries({ ...permission.scope, ...standing.scope }).flatMap(([name, value]) => {
     const control = controlFor(name, value);
     return control === null ? [] : [[name, control] as const];
   });
   const uses = numberControl("uses", standing.max_uses ?? permission.max_uses, { min: "1", step: "1" });
-  const seconds = numberControl(
-    "seconds that its token lives",
-    standing.ttl_seconds ?? permission.ttl_seconds,
-    {
-      ...{ min: "1", step: "1" },
-    },
-  );
+  const lives = standing.ttl_seconds ?? permission.ttl_seconds;
+  const seconds = numberControl("seconds that its token lives", lives, { min: "1", step: "1" });
   return {
     element: folded(
       "Grant less than this",

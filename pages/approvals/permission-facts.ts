@@ -1,14 +1,11 @@
 import type { ScopeValue } from "../../src/permissions/constraint-values.ts";
-import type { BoundConstraint } from "../../src/tokens/permission.ts";
 import type { Approval } from "./api.ts";
 import { code, el, list, rows, said, section } from "./elements.ts";
 import { memberRows } from "./fields.ts";
 import { span } from "./times.ts";
-import { permissionOf } from "./words.ts";
 
 /** What a permission would allow, as the gateway would hold each call against it. */
-export function permissionFacts(approval: Approval): HTMLElement[] {
-  const permission = permissionOf(approval);
+export function permissionFacts({ permission }: Approval): HTMLElement[] {
   if (permission === null) return [];
   const { calls, constraints, scope, context } = permission;
   const reasons = memberRows(context);
@@ -27,6 +24,7 @@ export function permissionFacts(approval: Approval): HTMLElement[] {
         "picked",
       ),
       rows([
+        ["Bound to the key", permission.dpop_jkt === null ? null : code(permission.dpop_jkt)],
         ["Template", permission.template === null ? null : code(permission.template)],
         ["Connection", calls === null ? "none: it is used outside of the gateway" : code(calls.connection)],
         [
@@ -46,7 +44,7 @@ export function permissionFacts(approval: Approval): HTMLElement[] {
 /** What is granted instead, where somebody has granted less. */
 export function grantedFacts({ granted }: Approval): HTMLElement | null {
   if (granted === null) return null;
-  const { scope = {}, ttl_seconds, max_uses } = granted as Granted;
+  const { scope = {}, ttl_seconds, max_uses } = granted;
   return section(
     "Granted for less",
     rows(
@@ -60,14 +58,9 @@ export function grantedFacts({ granted }: Approval): HTMLElement | null {
   );
 }
 
-/** What an approver grants instead of what was asked for, as the API keeps it. */
-export interface Granted {
-  readonly scope?: Readonly<Record<string, ScopeValue>>;
-  readonly ttl_seconds?: number;
-  readonly max_uses?: number;
-}
+type Constraint = NonNullable<Approval["permission"]>["constraints"][number];
 
-function constraintOf({ kind, field, value, optional }: BoundConstraint): HTMLElement {
+function constraintOf({ kind, field, value, optional }: Constraint): HTMLElement {
   const where = field === null ? "" : `${field}: `;
   return code(`${where}${wordsOf(kind)} ${textOf(value)}${optional === true ? " (or left out)" : ""}`);
 }

@@ -1,27 +1,5 @@
-import type { ScopeValue } from "../../src/permissions/constraint-values.ts";
-import type { BoundConstraint } from "../../src/tokens/permission.ts";
 import { now, type Approval } from "./api.ts";
 import { countdown } from "./times.ts";
-
-/** What is asked for of a permission: `PermissionPayload` of src/permissions/permission-faces.ts. */
-export interface AskedPermission {
-  readonly action: string;
-  readonly description: string | null;
-  readonly resource: string | null;
-  readonly scope: Readonly<Record<string, ScopeValue>>;
-  readonly narrowed_fields: readonly string[];
-  readonly template: string | null;
-  readonly ttl_seconds: number;
-  readonly max_uses: number;
-  /** Null: it is used outside of the gateway. */
-  readonly calls: {
-    readonly connection: string;
-    readonly methods: readonly string[];
-    readonly paths: readonly string[];
-  } | null;
-  readonly constraints: readonly BoundConstraint[];
-  readonly context: Readonly<Record<string, unknown>>;
-}
 
 /** What kind of thing is asked for. */
 export const KINDS: Readonly<Record<Approval["kind"], string>> = {
@@ -51,17 +29,11 @@ export function isDelayed({ status, not_before }: Approval): boolean {
 
 /** What is asked for, in a line: as whoever asks wrote it, so it is shown by `said`. */
 export function titleOf(approval: Approval): string {
-  const { call, requested } = approval;
+  const { call, requested, permission } = approval;
   if (call !== null) return `${call.method} ${call.host}${call.path}`;
   if (requested !== null) return `A token for ${requested.scopes.join(", ")}`;
-  const permission = permissionOf(approval);
   if (permission === null) return approval.id;
   return permission.resource === null ? permission.action : `${permission.action} of ${permission.resource}`;
-}
-
-/** What is asked for, of a permission. The API's schema leaves it open; only the gateway writes it. */
-export function permissionOf({ permission }: Approval): AskedPermission | null {
-  return permission as AskedPermission | null;
 }
 
 /** How it stands, in a line. */

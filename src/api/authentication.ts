@@ -2,7 +2,7 @@ import { inAllowlist } from "../base/address.ts";
 import { isProofRefusal, presentedCredential, unauthorized } from "../base/bearer.ts";
 import { idSchema } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
-import type { Agents } from "../identity/agents.ts";
+import type { AgentKeys } from "../identity/agent-keys.ts";
 import type {
   AgentCaller,
   Authentication,
@@ -32,7 +32,7 @@ export class RequestAuthentication implements Authentication {
   readonly #credential: string | null;
   readonly #scheme: "bearer" | "dpop";
   readonly #request: ClientRequest;
-  readonly #agents: Pick<Agents, "authenticate" | "seen">;
+  readonly #agents: { readonly keys: Pick<AgentKeys, "authenticate" | "seen"> };
   readonly #members: Pick<Members, "authenticate">;
   readonly #sessions: Pick<Sessions, "authenticate" | "cookie">;
   readonly #presentedTokens: Pick<PresentedTokens, "authenticate">;
@@ -46,7 +46,7 @@ export class RequestAuthentication implements Authentication {
     readonly request: ClientRequest;
     /** The gateway's own, `https://host[:port]`. */
     readonly origin: string;
-    readonly agents: Pick<Agents, "authenticate" | "seen">;
+    readonly agents: { readonly keys: Pick<AgentKeys, "authenticate" | "seen"> };
     readonly members: Pick<Members, "authenticate">;
     readonly sessions: Pick<Sessions, "authenticate" | "cookie">;
     readonly presentedTokens: Pick<PresentedTokens, "authenticate">;
@@ -146,10 +146,10 @@ export class RequestAuthentication implements Authentication {
   }
 
   async #identifyAgent(key: string): Promise<AgentCaller> {
-    const holder = await this.#agents.authenticate(key);
+    const holder = await this.#agents.keys.authenticate(key);
     if (holder === null) throw unauthorized();
     this.#checkAddress(holder.ipAllowlist);
-    this.#agents.seen(holder);
+    this.#agents.keys.seen(holder);
     const { tenantId, agentId, keyId } = holder;
     return { kind: "agent", tenantId, agentId, keyId, actor: `agent:${agentId}`, request: this.#request };
   }

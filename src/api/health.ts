@@ -2,13 +2,6 @@ import { z } from "zod";
 import { declareFor } from "../base/endpoint.ts";
 import type { Api } from "./context.ts";
 
-/** What a deployment says of itself. */
-export interface Deployment {
-  readonly version: string;
-  /** What an operator should mend, as sentences; shown to anyone. */
-  readonly warnings: readonly string[];
-}
-
 const healthSchema = z.strictObject({
   status: z.literal("ok"),
   version: z.string(),

@@ -54,7 +54,11 @@ export async function onceOf(
     request: endpoint.body === undefined ? raw : new Request(raw.url, { method, headers, body }),
     async run(work) {
       const turn = await idempotencyKeys.begin(sent);
-      if (turn.kind === "repeat") return repeated(turn.answer);
+      if (turn.kind === "repeat") {
+        // Nothing is charged, which would have spent what a bound token has proven (attack 58).
+        await c.get("auth").spendProof();
+        return repeated(turn.answer);
+      }
       let response: Response;
       try {
         response = await work();

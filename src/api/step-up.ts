@@ -2,7 +2,7 @@ import { Problem } from "../base/problem.ts";
 import type { MemberCaller } from "../identity/caller.ts";
 
 /** How long a sign-in is fresh: for revealing plaintext, approving, changing keys and members. */
-export const FRESH_MS = 5 * 60_000;
+const FRESH_MS = 5 * 60_000;
 
 /**
  * Throws STEP_UP_REQUIRED for a person who has not shown who they are within 5 minutes. A credential for scripts passes:

@@ -2,10 +2,11 @@ import { z } from "zod";
 import type { Api } from "../api/context.ts";
 import { declareFor } from "../base/endpoint.ts";
 import { idSchema } from "../base/ids.ts";
+import { waitQuerySchema } from "../base/wait-query.ts";
 import type { AgentCaller, TokenCaller } from "../identity/caller.ts";
 import { renderState } from "./render.ts";
 import { approvalStateSchema } from "./responses.ts";
-import { approvalWaitQuerySchema, cancelSchema } from "./schemas.ts";
+import { cancelSchema } from "./schemas.ts";
 
 const endpoint = declareFor<Api>();
 const tag = "Approvals";
@@ -22,7 +23,7 @@ export const ownApprovalEndpoints = [
     description: "For the agent's key, or a scoped token of that agent; the token is not charged.",
     access: { agent: true, token: true },
     params,
-    query: approvalWaitQuerySchema,
+    query: waitQuerySchema,
     responses: { 200: approvalStateSchema },
     errors: ["NOT_FOUND"],
     handler: async ({ caller, params: { id }, query, c }) => {

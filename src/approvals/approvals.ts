@@ -11,6 +11,7 @@ import { type Answered, type By, shownNameOf } from "./desk.ts";
 import type { Desks } from "./desks.ts";
 import { FEED_MEMBER } from "./feed.ts";
 import type { ShownCall } from "./shown-schema.ts";
+import { grantedOf } from "./standing.ts";
 
 /** How an approver grants less than what was asked for. */
 export interface Narrowing {
@@ -28,7 +29,7 @@ export interface ApproverAnswer {
 }
 
 export interface ApprovalsParts {
-  readonly desks: Pick<Desks, "run">;
+  readonly desks: Pick<Desks, "run" | "decided">;
   /** A desk as its feed is opened: the request must ask for a WebSocket. */
   readonly feed: (tenantId: TenantId, request: Request) => Promise<Response>;
   readonly approvers: Pick<Approvers, "check">;
@@ -39,8 +40,6 @@ export interface ApprovalsParts {
 
 /** Another approver's vote between looking and voting: look again, so often. */
 const ROUNDS = 8;
-/** The desk's answer itself takes a moment. */
-const ANSWER_MS = 5_000;
 
 const cursorSchema = z.tuple([z.number().int(), idSchema("approval")]);
 
@@ -122,16 +121,11 @@ export class Approvals {
     return ownedBy(agentId, found?.held ?? null);
   }
 
-  /** As `own`, once it is answered, or after so many seconds. */
+  /** As `own`, once it is answered, or after so many seconds. Throws RATE_LIMITED where too many wait already. */
   async wait(tenantId: TenantId, agentId: AgentId, id: ApprovalId, seconds: number): Promise<Case> {
     const held = await this.own(tenantId, agentId, id);
     if (held.status !== "pending" || seconds === 0) return held;
-    const milliseconds = seconds * 1_000;
-    const decided = await this.#parts.desks.run(
-      tenantId,
-      (desk) => desk.decided(id, "answered", milliseconds),
-      milliseconds + ANSWER_MS,
-    );
+    const decided = await this.#parts.desks.decided(tenantId, id, "answered", seconds * 1_000);
     return ownedBy(agentId, decided);
   }
 
@@ -166,7 +160,7 @@ export class Approvals {
         why: "Leave `granted` out. Only permissions can be granted for less than what was asked for.",
       });
     }
-    return narrowing.narrow(held, held.votes.at(-1)?.granted ?? null, wanted);
+    return narrowing.narrow(held, grantedOf(held), wanted);
   }
 
   async #cancel(

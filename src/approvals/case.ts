@@ -95,21 +95,20 @@ export type Act =
   /** `hasTwin`: the same request is open again as another case. */
   | { readonly kind: "release"; readonly useId: string; readonly hasTwin: boolean };
 
-export const HAPPENINGS = [
-  "requested",
-  "granted",
-  "ready",
-  "denied",
-  "cancelled",
-  "timed_out",
-  "consumed",
-  "released",
-  "reopened",
-] as const;
+type HappeningType =
+  | "requested"
+  | "granted"
+  | "ready"
+  | "denied"
+  | "cancelled"
+  | "timed_out"
+  | "consumed"
+  | "released"
+  | "reopened";
 
 /** What came of it, for the ledger, for people who watch, and for those who are told. */
 export interface Happening {
-  readonly type: (typeof HAPPENINGS)[number];
+  readonly type: HappeningType;
   /** Of the case after it: with the case's id it names the happening. */
   readonly revision: number;
   readonly at: number;

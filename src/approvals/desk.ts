@@ -48,6 +48,18 @@ export type Consumed =
   /** `quorum_lost`: it is open again, without the votes of who is not entitled any more. */
   | { readonly kind: "refused"; readonly reason: "unknown" | "over" | "too_soon" | "quorum_lost" };
 
+/** Too many wait already, of this agent or of the whole tenant: at most so many may. */
+export interface Crowd {
+  readonly kind: "crowded";
+  readonly of: "agent" | "tenant";
+  readonly most: number;
+}
+
+export type Decided = { readonly kind: "seen"; readonly held: Case } | { readonly kind: "unknown" } | Crowd;
+
+/** How it stands with what is claimed again and again until people have answered. */
+export type Claim = Extract<Standing, { kind: "granted" | "pending" | "denied" }>;
+
 export interface Vote {
   readonly memberId: MemberId;
   /** What is granted instead of what was asked for, as JSON, checked to be no more than it; null: as it stands. */
@@ -96,9 +108,9 @@ export interface DeskObject {
   cancel(id: ApprovalId, reason: string | null, by: By): Promise<Answered>;
   /**
    * The case once people have answered (`answered`), or once it can be used, too (`usable`: its delay is over), or as it
-   * is after so many milliseconds. Null where there is none.
+   * is after so many milliseconds.
    */
-  decided(id: ApprovalId, until: "answered" | "usable", milliseconds: number): Promise<Case | null>;
+  decided(id: ApprovalId, until: "answered" | "usable", milliseconds: number): Promise<Decided>;
 }
 
 /** Under which name what people are shown is sealed. */

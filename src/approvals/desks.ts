@@ -1,6 +1,8 @@
 import type { AgentId, ApprovalId, MemberId, TenantId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
-import type { AskedCase, DeskObject, Standing } from "./desk.ts";
+import { within } from "../base/within.ts";
+import type { Case } from "./case.ts";
+import type { AskedCase, Claim, Crowd, DeskObject, Standing } from "./desk.ts";
 
 /** A request that is asked for again and again until people have answered. */
 export interface ClaimKey {
@@ -9,13 +11,12 @@ export interface ClaimKey {
   readonly digest: string;
 }
 
-/** How it stands with a claim. Times are milliseconds since 1970. */
-export type DeskClaim = Extract<Standing, { kind: "granted" | "pending" | "denied" }>;
-
 const ATTEMPTS = 2;
 const ROUNDS = 4;
 /** The desk writes at once, or is away. */
 const ANSWERS_WITHIN_MS = 10_000;
+/** What was waited for is told a moment after it happened. */
+const TOLD_WITHIN_MS = 5_000;
 
 /** Every tenant's desk, for whoever asks people: tokens, calls, permissions. */
 export class Desks {
@@ -37,7 +38,7 @@ export class Desks {
    * uses it up: claimed again by the same one, the answer is the same. Throws CONFLICT where 20 of the agent's are open,
    * UNAVAILABLE where the desk does not answer.
    */
-  async claim(key: ClaimKey, useId: string, make: () => Promise<AskedCase>): Promise<DeskClaim> {
+  async claim(key: ClaimKey, useId: string, make: () => Promise<AskedCase>): Promise<Claim> {
     const { tenantId, agentId, digest } = key;
     for (let round = 0; round < ROUNDS; round++) {
       const standing =
@@ -64,6 +65,25 @@ export class Desks {
     await this.run(tenantId, (desk) => desk.release(id, useId));
   }
 
+  /**
+   * How it stands once people have answered (`answered`), or once it can be used, too (`usable`), or after so long. Null
+   * where there is none. Throws RATE_LIMITED where too many wait for answers already, of its agent or of the tenant.
+   */
+  async decided(
+    tenantId: TenantId,
+    id: ApprovalId,
+    until: "answered" | "usable",
+    milliseconds: number,
+  ): Promise<Case | null> {
+    const decided = await this.run(
+      tenantId,
+      (desk) => desk.decided(id, until, milliseconds),
+      milliseconds + TOLD_WITHIN_MS,
+    );
+    if (decided.kind === "crowded") throw tooManyWait(decided);
+    return decided.kind === "seen" ? decided.held : null;
+  }
+
   /** Asks the tenant's desk, again where the answer got lost: what it does it does once. Throws UNAVAILABLE. */
   async run<T>(
     tenantId: TenantId,
@@ -85,22 +105,19 @@ export class Desks {
   }
 }
 
-async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer in time")), milliseconds);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 function away(cause?: unknown): Problem {
   return new Problem("UNAVAILABLE", "Requests for approval cannot be had right now. Try again.", {
     cause,
     headers: { "retry-after": "2" },
+  });
+}
+
+function tooManyWait({ of, most }: Crowd): Problem {
+  const whose = of === "agent" ? "This agent" : "This tenant";
+  const bound = most.toLocaleString("en");
+  return new Problem("RATE_LIMITED", `${whose} has ${bound} calls and requests waiting for people already.`, {
+    why: `So many may wait for an answer at a time, of ${of === "agent" ? "one agent" : "a whole tenant"}. Ask without waiting: that is answered at once, and what became of it can be asked for later.`,
+    headers: { "retry-after": "30" },
   });
 }
 

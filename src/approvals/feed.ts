@@ -1,6 +1,6 @@
 import type { MemberId } from "../base/ids.ts";
 
-/** So long a feed is open: who watches is asked for again then, so that a demotion counts. */
+/** So long a feed is open: whoever watches shows who they are again then. */
 export const FEED_LASTS_MS = 15 * 60_000;
 /** Of one tenant at a time; the oldest makes room. */
 export const MOST_FEEDS = 200;
@@ -16,4 +16,12 @@ export interface Watching {
 }
 
 /** Why a feed ended (RFC 6455 §7.4.2: 4000 and up are ours). */
-export const FEED_OVER = { code: 4001, reason: "time is up: open it again" } as const;
+export interface FeedEnd {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** Its time is up, another took its place, or it could not be told whether its member may still watch. */
+export const FEED_OVER: FeedEnd = { code: 4001, reason: "time is up: open it again" };
+/** Its member was removed, or has a role that does not see this. */
+export const FEED_LOST: FeedEnd = { code: 4003, reason: "you may not watch any more" };

@@ -1,8 +1,10 @@
 import type { z } from "zod";
+import { grantedLessSchema, permissionPayloadSchema } from "../tokens/permission-schemas.ts";
 import type { TokenRequest } from "../tokens/schemas.ts";
 import type { Case, CaseKind } from "./case.ts";
 import type { approvalSchema, approvalStateSchema } from "./responses.ts";
 import { callPayloadSchema } from "./shown-schema.ts";
+import { grantedOf } from "./standing.ts";
 import { readTokenPayload } from "./token-payload.ts";
 
 type RenderedApproval = z.input<typeof approvalSchema>;
@@ -18,7 +20,7 @@ export function renderCase(held: Case): RenderedApproval {
     tier: held.tier,
     policies: held.policies.map(({ id, name, version, message }) => ({ id, name, version, message })),
     ...ASKED[held.kind](held.payload),
-    granted: held.kind === "permission" ? objectOf(held.votes.at(-1)?.granted ?? null) : null,
+    granted: renderGranted(held),
     approvals_needed: held.approvalsNeeded,
     delay_seconds: held.delaySeconds,
     approvals: held.votes.length,
@@ -76,11 +78,12 @@ const ASKED: Record<CaseKind, (payload: string) => Asked> = {
     };
   },
   call: (payload) => ({ ...NOTHING, call: callPayloadSchema.parse(JSON.parse(payload)) }),
-  permission: (payload) => ({ ...NOTHING, permission: objectOf(payload) }),
+  permission: (payload) => ({ ...NOTHING, permission: permissionPayloadSchema.parse(JSON.parse(payload)) }),
 };
 
-function objectOf(text: string | null): Record<string, unknown> | null {
-  return text === null ? null : (JSON.parse(text) as Record<string, unknown>);
+function renderGranted(held: Case): RenderedApproval["granted"] {
+  const granted = held.kind === "permission" ? grantedOf(held) : null;
+  return granted === null ? null : grantedLessSchema.parse(JSON.parse(granted));
 }
 
 function timesOf(held: Case) {

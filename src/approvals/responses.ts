@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { nextCursorSchema, timeSchema } from "../base/answer-parts.ts";
 import { idSchema } from "../base/ids.ts";
+import { grantedLessSchema, permissionPayloadSchema } from "../tokens/permission-schemas.ts";
 import { callContextSchema, callRuleSchema } from "../tokens/schemas.ts";
 import { approvalKindSchema, approvalStatusSchema } from "./schemas.ts";
 import { callPayloadSchema, shownCallSchema } from "./shown-schema.ts";
@@ -20,8 +21,6 @@ const requestedSchema = z.strictObject({
   dpop_jkt: z.string().nullable(),
   context: callContextSchema,
 });
-
-const anyObject = z.record(z.string(), z.unknown());
 
 const times = {
   requested_at: timeSchema,
@@ -73,8 +72,10 @@ export const approvalSchema = z
       .nullable()
       .describe("Of a token that is asked for without an agent's key: who asks."),
     call: callPayloadSchema.nullable().describe("Of a call; what is in it, `GET /v1/approvals/{id}` shows."),
-    permission: anyObject.nullable().describe("Of a permission: what is asked for."),
-    granted: anyObject.nullable().describe("Of a permission: what is granted, where it is less than that."),
+    permission: permissionPayloadSchema.nullable().describe("Of a permission: what is asked for."),
+    granted: grantedLessSchema
+      .nullable()
+      .describe("Of a permission: what is granted, where it is less than that."),
     approvals_needed: z.int().describe("By so many different people."),
     delay_seconds: z.int().describe("So long after the last of them it holds."),
     approvals: z.int().describe("By so many already."),

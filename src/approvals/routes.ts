@@ -40,7 +40,7 @@ export const approvalEndpoints = [
     tag,
     summary: "What happens to requests for approval, as it happens",
     description:
-      'A WebSocket. Each message is `{"type": "approval.requested", "approval": {…}}`, of any event of an approval; the first is `feed.opened`, with `until` when it ends: after 15 minutes, with code 4001. Open it again then, and read the list for what happened in between. `ping` is answered with `pong`.',
+      'A WebSocket. Each message is `{"type": "approval.requested", "approval": {…}}`, of any event of an approval; the first is `feed.opened`, with `until` when it ends: after 15 minutes, with code 4001. Open it again then, and read the list for what happened in between. Code 4003: whoever watches may not any more, and was told nothing since. `ping` is answered with `pong`.',
     access: PEOPLE,
     responses: { 101: null },
     errors: ["VALIDATION_ERROR", "CSRF_REFUSED"],

@@ -22,17 +22,3 @@ export const approveSchema = z.strictObject({
 export const denySchema = z.strictObject({ reason: reasonSchema.describe("The agent is told.") });
 
 export const cancelSchema = z.strictObject({ reason: reasonSchema.optional() });
-
-export const MAX_WAIT_SECONDS = 60;
-
-const WAIT = `must be whole seconds from 0 to ${MAX_WAIT_SECONDS}, such as 30`;
-
-export const approvalWaitQuerySchema = z.strictObject({
-  wait: z
-    .string()
-    .regex(/^[0-9]{1,2}$/, WAIT)
-    .transform(Number)
-    .refine((seconds) => seconds <= MAX_WAIT_SECONDS, WAIT)
-    .optional()
-    .describe("Answer once people have answered, after so many seconds at most."),
-});

@@ -4,28 +4,22 @@ import type { Database } from "../base/database.ts";
 import { sha256Hex } from "../base/digest.ts";
 import type { ApprovalId, TenantId, TokenId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
-import { readSecretUse } from "../connections/secret-use.ts";
-import type { Agent } from "../identity/agents.ts";
+import type { Agent } from "../identity/agent-rows.ts";
 import { approvalNeed } from "../identity/approval-need.ts";
 import type { Policies } from "../policies/policies.ts";
-import type { PolicyRef, PolicyVerdict } from "../policies/verdict.ts";
+import { policyBy, type PolicyRef, type PolicyVerdict } from "../policies/verdict.ts";
 import type { ApprovalGate, AskGround, GateVerdict } from "../tokens/approval-gate.ts";
 import type { TokenRequest } from "../tokens/schemas.ts";
-import type { TokenAsker } from "../tokens/tokens.ts";
-import { readApprovalDelay } from "../vault/approval-delay.ts";
-import { readStrictSecrets } from "../vault/strict-secrets.ts";
+import type { TokenAsker } from "../tokens/issue-terms.ts";
 import type { AskedCase } from "./desk.ts";
 import type { Desks } from "./desks.ts";
-import { NOTHING_REACHED, type Reached, reachOf } from "./reach.ts";
+import { readReach, type ReachedNow } from "./read-reach.ts";
+import { NOTHING_REACHED, type Reached } from "./reach.ts";
 import { renderTokenRequest } from "./render.ts";
 import { writeTokenPayload } from "./token-payload.ts";
 
-/** What is looked through for what a request reaches. */
-const MAX_STRICT_SECRETS = 5_000;
-const MAX_CONNECTIONS = 5_000;
-
 /** What reaches no secret is of any time: it needs nobody, whatever changes meanwhile. */
-const ANY_TIME = Number.MAX_SAFE_INTEGER;
+const NOTHING: ReachedNow = { ...NOTHING_REACHED, epoch: Number.MAX_SAFE_INTEGER, delaySeconds: 0 };
 
 /** Digests of other things begin otherwise. */
 const DOMAIN = "valetkey/approved-token/1";
@@ -64,11 +58,13 @@ export class TokenApprovals implements ApprovalGate {
     ground: AskGround,
   ): Promise<GateVerdict> {
     const { tenantId, agentId } = caller;
-    const { epoch, ...reached } = await this.#reached(tenantId, request);
+    const { scopes } = request;
+    const reached = reachesSecrets(scopes) ? await readReach(this.#db, tenantId, scopes) : NOTHING;
+    const { epoch } = reached;
     const verdict = await this.#asPolicies(caller, agent, request, reached, ground.epoch);
-    const need = await this.#need(tenantId, agent, request, reached, verdict);
+    const need = needOf(agent, request, reached, verdict);
     if (need.approvals === 0) return { kind: "free", epoch };
-    const digest = digestOf(caller, agent, request, reached, ground, need, epoch);
+    const digest = digestOf(caller, agent, request, reached, ground, need);
     const claim = await this.#desks.claim({ tenantId, agentId, digest }, ground.tokenId, async () =>
       caseOf(caller, request, reached, ground, need, digest),
     );
@@ -84,16 +80,6 @@ export class TokenApprovals implements ApprovalGate {
 
   release(tenantId: TenantId, approvalId: ApprovalId, tokenId: TokenId): Promise<void> {
     return this.#desks.release(tenantId, approvalId, tokenId);
-  }
-
-  async #reached(
-    tenantId: TenantId,
-    { scopes }: TokenRequest,
-  ): Promise<Reached & { readonly epoch: number }> {
-    if (!reachesSecrets(scopes)) return { epoch: ANY_TIME, ...NOTHING_REACHED };
-    const { epoch, value: strict } = await readStrictSecrets(this.#db, tenantId, MAX_STRICT_SECRETS);
-    const uses = strict?.length === 0 ? [] : await readSecretUse(this.#db, tenantId, MAX_CONNECTIONS);
-    return { epoch, ...reachOf(scopes, strict, uses) };
   }
 
   /** Throws POLICY_DENIED. */
@@ -115,31 +101,29 @@ export class TokenApprovals implements ApprovalGate {
     const { policy, cause } = verdict;
     const how = cause === "error" ? " It could not be evaluated on this request, which denies." : "";
     throw new Problem("POLICY_DENIED", `The policy "${policy.name}" denies this request for a token.${how}`, {
+      by: policyBy(policy, cause),
       why: policy.message ?? "Ask for less, or have an admin look at the policy.",
     });
   }
+}
 
-  /** The most that anything asks for. */
-  async #need(
-    tenantId: TenantId,
-    { trustTier }: Agent,
-    { scopes }: TokenRequest,
-    { tier, secrets }: Reached,
-    verdict: PolicyVerdict,
-  ): Promise<Need> {
-    const critical = secrets?.filter((secret) => secret.tier === "critical").map(({ path }) => path);
-    const delay = tier === "critical" ? await readApprovalDelay(this.#db, tenantId, critical ?? []) : 0;
-    // An agent that nobody trusts is asked for whatever it reaches: what its scopes match is also made tomorrow.
-    const own = reachesSecrets(scopes)
-      ? approvalNeed(tier, trustTier, delay)
-      : { approvals: 0, delaySeconds: 0 };
-    if (verdict.kind !== "require_approval") return { ...own, policies: [] };
-    return {
-      approvals: Math.max(own.approvals, verdict.approvals),
-      delaySeconds: Math.max(own.delaySeconds, verdict.delaySeconds),
-      policies: verdict.policies,
-    };
-  }
+/** The most that anything asks for. */
+function needOf(
+  { trustTier }: Agent,
+  { scopes }: TokenRequest,
+  { tier, delaySeconds }: ReachedNow,
+  verdict: PolicyVerdict,
+): Need {
+  // An agent that nobody trusts is asked for whatever it reaches: what its scopes match is also made tomorrow.
+  const own = reachesSecrets(scopes)
+    ? approvalNeed(tier, trustTier, delaySeconds)
+    : { approvals: 0, delaySeconds: 0 };
+  if (verdict.kind !== "require_approval") return { ...own, policies: [] };
+  return {
+    approvals: Math.max(own.approvals, verdict.approvals),
+    delaySeconds: Math.max(own.delaySeconds, verdict.delaySeconds),
+    policies: verdict.policies,
+  };
 }
 
 function reachesSecrets(scopes: readonly string[]): boolean {
@@ -172,10 +156,9 @@ function digestOf(
   { tenantId, agentId }: TokenAsker,
   { updatedAt, trustTier }: Agent,
   request: TokenRequest,
-  { tier, secrets, connections }: Reached,
+  { tier, secrets, connections, epoch }: ReachedNow,
   { terms }: AskGround,
   { approvals, delaySeconds, policies }: Need,
-  epoch: number,
 ): string {
   return sha256Hex(
     canonicalJson({

@@ -1,5 +1,5 @@
 import type { TokenRequest } from "../tokens/schemas.ts";
-import type { AskingWorkload } from "../tokens/tokens.ts";
+import type { AskingWorkload } from "../tokens/issue-terms.ts";
 import type { Reach } from "./reach.ts";
 
 /** What people are shown of a request for a token. */

@@ -3,7 +3,7 @@ import { nextCursorSchema, timeSchema } from "../base/answer-parts.ts";
 import { EVENT_TYPES, RESOURCE_TYPES } from "./event.ts";
 
 /** One line of the ledger. */
-export const eventSchema = z
+const eventSchema = z
   .strictObject({
     id: z.string(),
     event_type: z.enum(EVENT_TYPES),

@@ -8,7 +8,6 @@ export const EXPORT_MEDIA = {
 } as const;
 
 export type ExportMedia = keyof typeof EXPORT_MEDIA;
-export type ExportFormat = (typeof EXPORT_MEDIA)[ExportMedia];
 
 const ALIASES: Readonly<Record<string, ExportMedia>> = {
   "application/ndjson": "application/x-ndjson",

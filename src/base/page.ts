@@ -14,6 +14,17 @@ export function encodeCursor(key: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(key)).toString("base64url");
 }
 
+/** A page of rows, of which one more than `limit` was read, and where the next one begins; null: there is none. */
+export function pageOf<T>(
+  rows: readonly T[],
+  limit: number,
+  keyOf: (last: T) => readonly (string | number)[],
+): { readonly items: readonly T[]; readonly nextCursor: string | null } {
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  return { items, nextCursor: rows.length > limit && last !== undefined ? encodeCursor(keyOf(last)) : null };
+}
+
 /** Throws VALIDATION_ERROR for what `encodeCursor` did not make. */
 export function decodeCursor<T>(cursor: string, schema: z.ZodType<T>): T {
   try {

@@ -1,5 +1,6 @@
+import type { DeniedBy } from "./denied-by.ts";
 import type { ApprovalId } from "./ids.ts";
-import type { OAuthError } from "./oauth-error.ts";
+import type { OAuthError } from "./oauth-codes.ts";
 
 /** Every code a client can meet. Codes are stable: clients branch on them. */
 const TABLE = {
@@ -88,6 +89,8 @@ export interface ProblemOptions {
   readonly approvalId?: ApprovalId;
   /** The same, of a call. */
   readonly approval?: ApprovalNotice;
+  /** Which of the tenant's rules refuses: for the trail alone, no caller is told it here. */
+  readonly by?: DeniedBy;
   /** The budget that has too little left, and when it refills (ISO 8601; null: never). */
   readonly budget?: { readonly id: string; readonly name: string; readonly refillsAt: string | null };
   /** Although it failed here, surely nothing was changed: the same `Idempotency-Key` may come again. */

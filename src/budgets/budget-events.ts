@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from "node:util";
+import { changedMembers } from "../audit/changed-members.ts";
 import type { AuditEvent } from "../audit/event.ts";
 import { newId } from "../base/ids.ts";
 import type { MemberCaller } from "../identity/caller.ts";
@@ -42,8 +42,5 @@ export function describeBudget(budget: Budget): Readonly<Record<string, unknown>
 
 /** The members that differ, as they were and as they are. */
 export function describeChange(before: Budget, after: Budget): Readonly<Record<string, unknown>> {
-  const [was, is] = [describeBudget(before), describeBudget(after)];
-  const changed = Object.keys(is).filter((name) => !isDeepStrictEqual(was[name], is[name]));
-  const only = (all: typeof is) => Object.fromEntries(changed.map((name) => [name, all[name]]));
-  return { name: after.name, changed, after: only(is), before: only(was) };
+  return { name: after.name, ...changedMembers(describeBudget(before), describeBudget(after)) };
 }

@@ -149,10 +149,20 @@ function claimOf(compiled: Compiled, call: BudgetedCall): Settling & { readonly 
 }
 
 function priceOf({ budget, prices }: Compiled, call: BudgetedCall) {
+  const { id, name } = budget;
+  const by = { budget_id: id, budget_name: name };
   const rule = prices.find((each) => each.covers(call));
-  if (rule !== undefined) return rule.price(call);
-  throw new Problem("BUDGET_EXCEEDED", `The budget "${budget.name}" has no price for this call.`, {
-    why: "An editor can add a price that covers it to the budget, if only of 0.",
+  if (rule === undefined) {
+    throw new Problem("BUDGET_EXCEEDED", `The budget "${name}" has no price for this call.`, {
+      by,
+      why: "An editor can add a price that covers it to the budget, if only of 0.",
+    });
+  }
+  const price = rule.price(call);
+  if (price !== null) return price;
+  throw new Problem("BUDGET_EXCEEDED", `What this call costs of the budget "${name}" cannot be told.`, {
+    by,
+    why: `Its price goes by \`${rule.field}\`, which must be a number here.`,
   });
 }
 

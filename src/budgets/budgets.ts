@@ -3,7 +3,8 @@ import type { Clock } from "../base/clock.ts";
 import type { Database, Statement } from "../base/database.ts";
 import { type AtEpoch, EpochCache } from "../base/epoch-cache.ts";
 import { type BudgetId, newId, type TenantId, type TokenId } from "../base/ids.ts";
-import { decodeCursor, encodeCursor, type Page } from "../base/page.ts";
+import { againIfOvertaken } from "../base/overtaken.ts";
+import { decodeCursor, type Page, pageOf } from "../base/page.ts";
 import { Problem } from "../base/problem.ts";
 import type { AuditEvent } from "../audit/event.ts";
 import type { MemberCaller } from "../identity/caller.ts";
@@ -61,7 +62,6 @@ interface SomeToken {
 
 /** Isolates keep all of a tenant's at hand, and go through them with every call. */
 const MAX_BUDGETS = 100;
-const ATTEMPTS = 4;
 
 const atHand = new EpochCache<BudgetSet>(1_000);
 const cursorSchema = z.tuple([z.string()]);
@@ -96,12 +96,8 @@ export class Budgets {
   ): Promise<{ readonly budgets: readonly Budget[]; readonly nextCursor: string | null }> {
     const after = page.cursor === undefined ? "" : decodeCursor(page.cursor, cursorSchema)[0];
     const rows = await listRows(this.#parts.db, tenantId, after, page.limit + 1);
-    const shown = rows.slice(0, page.limit).map(fromRow);
-    const last = shown.at(-1);
-    return {
-      budgets: shown,
-      nextCursor: rows.length > page.limit && last ? encodeCursor([last.name]) : null,
-    };
+    const { items, nextCursor } = pageOf(rows, page.limit, ({ name }) => [name]);
+    return { budgets: items.map(fromRow), nextCursor };
   }
 
   /**
@@ -194,17 +190,13 @@ export class Budgets {
       now: number,
     ) => { readonly budget: Budget; readonly statement: Statement; readonly event: AuditEvent },
   ): Promise<ChangedBudget> {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const row = await getRow(this.#parts.db, caller.tenantId, id);
-      const { budget, statement, event } = plan(row, this.#parts.clock());
-      try {
-        const change = await this.#apply(caller, [unlessChanged(this.#parts.db, row), statement], event);
-        return { budget, change };
-      } catch (error) {
-        if (!isOvertaken(error)) throw error;
-      }
-    }
-    throw new Problem("CONFLICT", "Others are changing this budget at the same time. Try again.");
+    const { db, clock } = this.#parts;
+    return againIfOvertaken("budget", isOvertaken, async () => {
+      const row = await getRow(db, caller.tenantId, id);
+      const { budget, statement, event } = plan(row, clock());
+      const change = await this.#apply(caller, [unlessChanged(db, row), statement], event);
+      return { budget, change };
+    });
   }
 
   async #apply(

@@ -1,5 +1,4 @@
 import { matchesGlob } from "../base/glob.ts";
-import { Problem } from "../base/problem.ts";
 import { costOf, parseMoney, parseRate, type Rate } from "./money.ts";
 import type { PriceInput } from "./schemas.ts";
 import { firstNumber, type Found, modelIn, pathsOf, unitsIn, type UsagePlaces } from "./usage.ts";
@@ -98,8 +97,8 @@ export class PriceRule {
     );
   }
 
-  /** Throws BUDGET_EXCEEDED where the call does not say what it has to. */
-  price(call: PricedCall): Price {
+  /** Null where the call does not say, in `field`, what it has to. */
+  price(call: PricedCall): Price | null {
     switch (this.#way.kind) {
       case "fixed":
         return { reserved: this.#way.cost, answer: null };
@@ -107,10 +106,7 @@ export class PriceRule {
         const { field, rate } = this.#way;
         const count = call.number(field);
         const cost = count === null ? null : costOf(count, rate);
-        if (cost !== null) return { reserved: cost, answer: null };
-        throw new Problem("BUDGET_EXCEEDED", "What this call costs cannot be told.", {
-          why: `A budget has its price by \`${field}\`, which must be a number here.`,
-        });
+        return cost === null ? null : { reserved: cost, answer: null };
       }
       case "fields": {
         const { fields } = this.#way;

@@ -11,7 +11,7 @@ export type Measure = (typeof MEASURES)[number];
 const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const slugSchema = z.string().regex(SLUG, "must be a connection's slug");
 
-export const moneySchema = z
+const moneySchema = z
   .string()
   .max(20)
   .refine(
@@ -19,7 +19,7 @@ export const moneySchema = z
     'must be an amount such as "12.50", with at most 6 decimal places',
   );
 
-export const rateSchema = z
+const rateSchema = z
   .string()
   .max(40)
   .refine((text) => parseRate(text) !== null, 'must be a price such as "0.01" or "2.50 per 1M"');
@@ -75,7 +75,9 @@ export const priceSchema = z
       if ((response.fields === undefined) === (response.models === undefined)) {
         fault("response", "must have `fields` or `models`");
       }
-      if (reserve === undefined) fault("reserve", "must say what a call may cost: the answer comes after");
+      if (reserve === undefined || parseMoney(reserve) === 0) {
+        fault("reserve", "must say what a call may cost, more than 0: the answer comes after");
+      }
     } else if (reserve !== undefined) {
       fault("reserve", "must be left out without `response`: the price is known before");
     }

@@ -227,10 +227,18 @@ export class Shares {
     return all;
   }
 
-  /** Whether more was spent than the book has granted, as far as it has. */
+  /** Whether more was spent of a shared budget than the book has granted, as far as it has. */
   isBeyondGrant(budgetId: BudgetId): boolean {
     const share = this.#shares.get(budgetId);
-    return share !== undefined && share.spent > share.granted;
+    return share?.shared === true && share.spent > share.granted;
+  }
+
+  /** The books have counted all that is spent for good: from here on only what calls under way come to beyond it. */
+  closed(): void {
+    for (const share of this.#shares.values()) {
+      share.spent = 0;
+      share.granted = 0;
+    }
   }
 
   #current(claim: BudgetClaim, now: number): Share {

@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from "node:util";
+import { changedMembers } from "../audit/changed-members.ts";
 import type { AuditEvent } from "../audit/event.ts";
 import { newId } from "../base/ids.ts";
 import type { MemberCaller } from "../identity/caller.ts";
@@ -66,8 +66,5 @@ export function describeConnection(connection: Connection): Readonly<Record<stri
 
 /** The members that differ, as they were and as they are. */
 export function describeChange(before: Connection, after: Connection): Readonly<Record<string, unknown>> {
-  const [was, is] = [describeConnection(before), describeConnection(after)];
-  const changed = Object.keys(is).filter((name) => !isDeepStrictEqual(was[name], is[name]));
-  const only = (all: typeof is) => Object.fromEntries(changed.map((name) => [name, all[name]]));
-  return { changed, after: only(is), before: only(was) };
+  return changedMembers(describeConnection(before), describeConnection(after));
 }

@@ -1,4 +1,5 @@
 import { asc, eq, gt, sql } from "drizzle-orm";
+import { failedOn } from "../base/constraint-failure.ts";
 import type { Database, Statement } from "../base/database.ts";
 import type { AtEpoch } from "../base/epoch-cache.ts";
 import type { TenantId } from "../base/ids.ts";
@@ -84,12 +85,4 @@ export function isTaken(error: unknown): boolean {
 /** Whether a batch failed on `unlessChanged`. */
 export function isOvertaken(error: unknown): boolean {
   return failedOn(error, "NOT NULL constraint failed: connections.created_at");
-}
-
-/** drizzle wraps what the database said. */
-function failedOn(error: unknown, constraint: string): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (at.message.includes(constraint)) return true;
-  }
-  return false;
 }

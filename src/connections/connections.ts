@@ -4,7 +4,8 @@ import type { Clock } from "../base/clock.ts";
 import type { Database, Statement } from "../base/database.ts";
 import { type AtEpoch, EpochCache } from "../base/epoch-cache.ts";
 import { newId, type TenantId } from "../base/ids.ts";
-import { decodeCursor, encodeCursor, type Page } from "../base/page.ts";
+import { againIfOvertaken } from "../base/overtaken.ts";
+import { decodeCursor, type Page, pageOf } from "../base/page.ts";
 import { Problem } from "../base/problem.ts";
 import type { MemberCaller } from "../identity/caller.ts";
 import type { Change, ChangeResult, TenantChanges, Watermark } from "../identity/changes.ts";
@@ -66,7 +67,6 @@ interface Consequences {
 }
 
 const NONE: Consequences = { statements: [], events: [], watermarks: [] };
-const ATTEMPTS = 4;
 
 const atHand = new EpochCache<Connection | null>(5_000);
 const cursorSchema = z.tuple([z.string()]);
@@ -101,12 +101,8 @@ export class Connections {
   ): Promise<{ readonly connections: readonly Connection[]; readonly nextCursor: string | null }> {
     const after = page.cursor === undefined ? "" : decodeCursor(page.cursor, cursorSchema)[0];
     const rows = await listRows(this.#parts.db, tenantId, after, page.limit + 1);
-    const shown = rows.slice(0, page.limit).map(fromRow);
-    const last = shown.at(-1);
-    return {
-      connections: shown,
-      nextCursor: rows.length > page.limit && last ? encodeCursor([last.slug]) : null,
-    };
+    const { items, nextCursor } = pageOf(rows, page.limit, ({ slug }) => [slug]);
+    return { connections: items.map(fromRow), nextCursor };
   }
 
   /** Throws what `settleWay` and `settleHosts` refuse, and CONFLICT where the slug is taken. */
@@ -278,17 +274,13 @@ export class Connections {
     slug: string,
     plan: (row: ConnectionRow) => Promise<{ readonly change: Change; readonly answer: T }>,
   ): Promise<{ readonly answer: T; readonly change: ChangeResult }> {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const row = await getRow(this.#parts.db, tenantId, slug);
+    const { db, changes } = this.#parts;
+    return againIfOvertaken("connection", isOvertaken, async () => {
+      const row = await getRow(db, tenantId, slug);
       const { answer, change } = await plan(row);
-      const statements = [unlessChanged(this.#parts.db, row), ...change.statements];
-      try {
-        return { answer, change: await this.#parts.changes.apply(tenantId, { ...change, statements }) };
-      } catch (error) {
-        if (!isOvertaken(error)) throw error;
-      }
-    }
-    throw new Problem("CONFLICT", "Others are changing this connection at the same time. Try again.");
+      const statements = [unlessChanged(db, row), ...change.statements];
+      return { answer, change: await changes.apply(tenantId, { ...change, statements }) };
+    });
   }
 }
 

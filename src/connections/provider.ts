@@ -1,6 +1,5 @@
-import type { CallHint } from "./call-hint.ts";
-
 import type { UsagePlaces } from "../budgets/usage.ts";
+import type { CallHint } from "./call-hint.ts";
 
 /**
  * Where a provider's own SDK puts the key it was given: where the gateway finds the agent's token. Header names are

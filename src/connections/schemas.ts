@@ -67,7 +67,7 @@ export type ConnectionLimits = z.infer<typeof limitsSchema>;
  * What is masked in answers beside what is injected, which always is. Off where an API is used to hand credentials out
  * (GitHub's installation tokens, OpenAI's admin keys, an OAuth token endpoint) and the agent is to have them.
  */
-export const redactSchema = z.strictObject({
+const redactSchema = z.strictObject({
   /** Credentials of a known shape, whoever's they are: `sk_live_…`, `ghp_…`, private keys. */
   shapes: z.boolean().default(true),
   /** Whatever looks drawn at random. Masks digests and opaque ids, too. */

@@ -7,6 +7,7 @@ import type { SpendableProof } from "../identity/dpop/presented.ts";
 import { LEASE_MS, type Lease } from "../identity/leases.ts";
 import type { EventDraft } from "../tokens/charge.ts";
 import { denialOf } from "../tokens/denial.ts";
+import { deniedBy } from "../tokens/denied-by.ts";
 import { CallApproval, checkApprovable, isAboutApproval } from "./approval.ts";
 import { type Armed, arm, findArmed } from "./armed.ts";
 import { unauthorized } from "./authenticate.ts";
@@ -54,10 +55,11 @@ export async function admit(
       return await decideAndCharge(call, gateway, { approval, proof, isAgain, deadline, onCharge });
     } catch (error) {
       if (!isAboutApproval(error)) throw error;
-      if (await approval.hold()) continue;
+      const refusal = await approval.hold(error);
+      if (refusal === null) continue;
       const event = withApproval(callEvent(call, call.path, null), error.options.approval.id);
-      gateway.admission.deny(call.grant, error.code, event);
-      throw error;
+      gateway.admission.deny(call.grant, refusal.code, event);
+      throw refusal;
     }
   }
 }
@@ -112,7 +114,7 @@ async function decideAndCharge(
         ({ epoch } = verdict);
         continue;
       }
-      if (verdict.kind === "denied") admission.deny(call.grant, verdict.reason, event);
+      if (verdict.kind === "denied") admission.deny(call.grant, verdict.reason, event, deniedBy(verdict));
       if (verdict.kind !== "allowed") throw denialOf(verdict, unauthorized);
       await covered(call, gateway, approval, decided);
       if (hasLapsed(decidedOn, clock())) continue;

@@ -1,4 +1,4 @@
-import type { AskedCall } from "../approvals/claims.ts";
+import type { AskedCall } from "../approvals/call-approvals.ts";
 import { digestOfCall, type ExactCall } from "../approvals/digest.ts";
 import { shownCall } from "../approvals/shown-call.ts";
 import type { AgentCall } from "./call.ts";

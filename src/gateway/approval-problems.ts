@@ -1,5 +1,6 @@
 import { type ApprovalNotice, Problem } from "../base/problem.ts";
-import type { Claim } from "../approvals/claims.ts";
+import type { Claim } from "../approvals/desk.ts";
+import { policyBy } from "../policies/verdict.ts";
 import type { Ask } from "./policing.ts";
 import type { CallPreferences } from "./prefer.ts";
 
@@ -65,6 +66,7 @@ export function notApprovable(ask: Ask): Problem {
     "POLICY_DENIED",
     `${name} wants people to approve this call, and nobody can approve a WebSocket.`,
     {
+      ...(policy === undefined ? {} : { by: policyBy(policy, "unapprovable") }),
       why: "What will be said over it is not known beforehand. Use the provider's plain requests, or ask an admin for a policy that allows or denies such connections.",
     },
   );

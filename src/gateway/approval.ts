@@ -1,4 +1,4 @@
-import type { Claim } from "../approvals/claims.ts";
+import type { Claim } from "../approvals/desk.ts";
 import type { ApprovalId } from "../base/ids.ts";
 import { type ApprovalNotice, Problem } from "../base/problem.ts";
 import { askedCall } from "./approval-call.ts";
@@ -38,6 +38,8 @@ export class CallApproval {
   #held: { readonly id: ApprovalId; readonly digest: string } | null = null;
   #pending: ApprovalId | null = null;
   #holds = 0;
+  /** How often it has given one back. */
+  #returns = 0;
 
   /** Throws VALIDATION_ERROR where the caller's preferences cannot be read. */
   constructor(call: AgentCall, gateway: Gateway, callId: string) {
@@ -64,7 +66,7 @@ export class CallApproval {
     if (ask === null || asked === null || this.#held !== null) return;
     this.#pending = null;
     pace(asked.agentId, this.#gateway.clock());
-    const claim = await this.#gateway.approvals.claim(asked, this.callId);
+    const claim = await this.#gateway.approvals.claim(asked, this.#useId);
     if (claim.kind === "granted") this.#held = { id: claim.approvalId, digest: asked.digest };
     else throw this.#refusal(claim, ask);
   }
@@ -76,30 +78,42 @@ export class CallApproval {
   }
 
   /**
-   * Waits for the people whom `cover` has asked, as long as the caller would have the call held open. False where that
-   * is over: else the call is to be decided anew.
+   * Waits for the people whom `cover` has asked, as long as the caller would have the call held open. Null where the call
+   * is to be decided anew; else what it is answered with: `refusal`, or RATE_LIMITED where too many are held already.
    */
-  async hold(): Promise<boolean> {
+  async hold(refusal: Problem): Promise<Problem | null> {
     const left = (): number => this.#heldUntil - this.#gateway.clock();
-    if (this.#pending === null || left() <= 0 || this.#holds >= MAX_HOLDS) return false;
-    // A desk that has too many waiting answers at once.
+    if (this.#pending === null || left() <= 0 || this.#holds >= MAX_HOLDS) return refusal;
+    // A desk that is away says so at once.
     if (this.#holds++ > 0) await scheduler.wait(Math.min(left(), AGAIN_MS));
     const { tenantId } = this.#call.grant;
-    // Where the desk is away, asking it again says so.
-    await this.#gateway.approvals
-      .decided(tenantId, this.#pending, Math.max(1, left()))
-      .catch(() => undefined);
-    return true;
+    try {
+      await this.#gateway.approvals.decided(tenantId, this.#pending, Math.max(1, left()));
+    } catch (error) {
+      if (error instanceof Problem && error.code === "RATE_LIMITED") return error;
+      // Where the desk is away, asking it again says so.
+    }
+    return null;
   }
 
   /** The call surely did not leave: its approval may be used by another one. Never throws. */
   async giveBack(): Promise<void> {
     const held = this.#held;
+    const useId = this.#useId;
     this.#held = null;
     if (held === null) return;
+    this.#returns++;
     const { tenantId } = this.#call.grant;
     // Lost on its way, it leaves the approval used up, which allows less.
-    await this.#gateway.approvals.release(tenantId, held.id, this.callId).catch(() => undefined);
+    await this.#gateway.approvals.release(tenantId, held.id, useId).catch(() => undefined);
+  }
+
+  /**
+   * Under which name the desk has the claim: another one after each that was given back. What is given back can arrive
+   * late, and must not free the same approval if this call has claimed it again meanwhile (attack 76).
+   */
+  get #useId(): string {
+    return this.#returns === 0 ? this.callId : `${this.callId}.${this.#returns}`;
   }
 
   #refusal(claim: Exclude<Claim, { kind: "granted" }>, ask: NonNullable<Decided["ask"]>): Problem {

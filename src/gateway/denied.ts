@@ -10,7 +10,7 @@ import { checkProof } from "./proof.ts";
 
 /** A refusal that was decided before charging: recorded, and what the agent is told instead where its token is dead. */
 export function refused(call: AgentCall, gateway: Gateway, error: Problem): Promise<Problem> {
-  gateway.admission.deny(call.grant, error.code, callEvent(call, call.path, null));
+  gateway.admission.deny(call.grant, error.code, callEvent(call, call.path, null), error.options.by);
   return unlessDead(call, gateway, error);
 }
 

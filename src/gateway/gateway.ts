@@ -1,4 +1,4 @@
-import type { CallApprovals } from "../approvals/claims.ts";
+import type { CallApprovals } from "../approvals/call-approvals.ts";
 import type { AtEpoch } from "../base/epoch-cache.ts";
 import type { Clock } from "../base/clock.ts";
 import type { TenantId } from "../base/ids.ts";

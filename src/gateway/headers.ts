@@ -1,4 +1,5 @@
 import { Problem } from "../base/problem.ts";
+import { foldName } from "./fold-name.ts";
 import type { Route } from "./route.ts";
 
 /** RFC 9110 §7.6.1 and what is used like them. */
@@ -27,7 +28,12 @@ const NEVER_SENT = new Set([
   "cookie",
   "forwarded",
   "x-real-ip",
+  "x-client-ip",
+  "x-cluster-client-ip",
+  "fastly-client-ip",
   "true-client-ip",
+  // CGI makes HTTP_PROXY of it, by which many programs find the proxy for their own calls.
+  "proxy",
   "via",
   "cdn-loop",
   "x-request-start",
@@ -56,12 +62,6 @@ export function refuseLoop(headers: Headers): void {
     throw new Problem("LOOP_DETECTED", "This request came from the gateway itself.");
   }
 }
-
-/** Servers that hand headers on as variables (CGI, WSGI, PHP) read `X_Forwarded_For` as `X-Forwarded-For`. */
-export function foldName(name: string): string {
-  return PLAIN_NAME.test(name) ? name : name.replaceAll(/[^a-z0-9]/g, "-");
-}
-const PLAIN_NAME = /^[a-z0-9-]+$/;
 
 /** Header names (lower case) and values, taken out of the platform's object once. */
 export type HeaderFields = readonly (readonly [name: string, value: string])[];

@@ -2,7 +2,7 @@ import type { BodyView, Parameters, RequestView } from "../policies/request-view
 import type { PolicyReads } from "../policies/verdict.ts";
 import type { Draft } from "./inject.ts";
 import type { Route } from "./route.ts";
-import { foldName } from "./headers.ts";
+import { foldName } from "./fold-name.ts";
 import { readStrictBody } from "./strict-body.ts";
 import { readStrictQuery } from "./strict-parameters.ts";
 import { checkPlaces } from "./strict-places.ts";

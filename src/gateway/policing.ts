@@ -1,7 +1,14 @@
 import { Problem } from "../base/problem.ts";
 import { enforce, readsOf as readsOfPermission } from "../permissions/enforce.ts";
 import type { RequestView } from "../policies/request-view.ts";
-import type { PolicyFacts, PolicyReads, PolicyRef, PolicySet, PolicyVerdict } from "../policies/verdict.ts";
+import {
+  policyBy,
+  type PolicyFacts,
+  type PolicyReads,
+  type PolicyRef,
+  type PolicySet,
+  type PolicyVerdict,
+} from "../policies/verdict.ts";
 import type { Grant } from "../tokens/grant.ts";
 import type { GrantedPermission, Tally } from "../tokens/permission.ts";
 import type { SealedSecret } from "../vault/vault.ts";
@@ -114,14 +121,18 @@ export function askedBy(
 
 function denied({ policy, cause }: Extract<PolicyVerdict, { kind: "deny" }>, { body }: RequestView): Problem {
   const said = policy.message ?? "Ask an admin of this tenant about the policy.";
+  const by = policyBy(policy, cause);
   if (cause === "matched") {
-    return new Problem("POLICY_DENIED", `The policy "${policy.name}" denies this call.`, { why: said });
+    return new Problem("POLICY_DENIED", `The policy "${policy.name}" denies this call.`, { by, why: said });
   }
   const unread = body.kind === "unreadable" ? ` The body ${body.why}.` : "";
   return new Problem(
     "POLICY_DENIED",
     `The policy "${policy.name}" could not be evaluated for this call, which denies it.${unread}`,
-    { why: `It looks at something that this call does not have, or not in the form it has to have. ${said}` },
+    {
+      by,
+      why: `It looks at something that this call does not have, or not in the form it has to have. ${said}`,
+    },
   );
 }
 
@@ -140,6 +151,7 @@ export function permittedBy(
   if (enforced.kind === "ok") return enforced.tallies;
   onDenied(enforced.constraint);
   throw new Problem("PERMISSION_DENIED", enforced.why, {
+    by: { constraint: enforced.constraint },
     why: `The constraint \`${enforced.constraint}\` of this token's permission is not met. Make the call that was permitted, or ask for another permission.`,
   });
 }

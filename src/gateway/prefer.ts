@@ -1,4 +1,5 @@
 import { Problem } from "../base/problem.ts";
+import { MAX_WAIT_SECONDS } from "../base/wait-query.ts";
 import { fieldOf, type HeaderFields } from "./headers.ts";
 
 /** What a caller would like where a call has to wait for people. */
@@ -11,7 +12,6 @@ export interface CallPreferences {
 
 const NONE: CallPreferences = { waitSeconds: null, respondAsync: false };
 const HEADER = "x-valetkey-prefer";
-export const MAX_WAIT_SECONDS = 60;
 const MAX_CHARACTERS = 1_000;
 
 /**

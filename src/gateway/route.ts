@@ -4,7 +4,7 @@ import type { TokenPlace } from "../connections/provider.ts";
 import { providers } from "../connections/providers.ts";
 import type { CredentialKind } from "../credentials/kind.ts";
 import { parseCredential } from "../credentials/kinds.ts";
-import { foldName } from "./headers.ts";
+import { foldName } from "./fold-name.ts";
 
 /** A connection, compiled for calls: parsed and checked once per isolate and version of its configuration. */
 export interface Route extends Connection {

@@ -1,5 +1,5 @@
 import type { BodyView } from "../policies/request-view.ts";
-import { foldName } from "./headers.ts";
+import { foldName } from "./fold-name.ts";
 import { readStrictJson } from "./strict-json.ts";
 import { readStrictForm } from "./strict-parameters.ts";
 import { ambiguous } from "./strict-refusal.ts";
@@ -36,7 +36,7 @@ export function readStrictBody(bytes: Uint8Array, headers: Headers): BodyView {
   if (charsets.length > 1 || !charsets.every((one) => CHARSET.test(one))) {
     return unreadable("is in another charset than UTF-8");
   }
-  if (JSON_TYPE.test(media.trim())) return { kind: "json", value: readStrictJson(bytes) };
+  if (JSON_TYPE.test(media.trim())) return { kind: "json", ...readStrictJson(bytes) };
   if (media.trim() === FORM_TYPE) {
     // What reads JSON whatever its type (curl's `-d` says that it is a form) would find other fields in it.
     if (bytes[0] === OPEN_OBJECT || bytes[0] === OPEN_LIST)

@@ -5,7 +5,8 @@ import { declareFor } from "../base/endpoint.ts";
 import { idSchema } from "../base/ids.ts";
 import { pageSchema } from "../base/page.ts";
 import { respondChange } from "../base/respond-change.ts";
-import type { Agent, AgentKey } from "./agents.ts";
+import type { AgentKey } from "./agent-keys.ts";
+import type { Agent } from "./agent-rows.ts";
 import {
   agentCreatedSchema,
   agentKeyCreatedSchema,
@@ -120,7 +121,7 @@ export const agentEndpoints = [
     errors: ["NOT_FOUND", "CONFLICT"],
     change: true,
     handler: async ({ caller, params, body, c }) => {
-      const key = await c.get("services").agents.addKey(caller, params.id, body);
+      const key = await c.get("services").agents.keys.add(caller, params.id, body);
       const { keyId, apiKey, name, change } = key;
       const expiry = { name, expires_at: isoOrNull(key.expiresAt) };
       const shown = { id: keyId, agent_id: params.id, ...expiry, api_key: apiKey.reveal() };
@@ -141,7 +142,7 @@ export const agentEndpoints = [
     errors: ["NOT_FOUND"],
     change: true,
     handler: async ({ caller, params, c }) =>
-      respondChange(c, null, await c.get("services").agents.removeKey(caller, params.id, params.key_id)),
+      respondChange(c, null, await c.get("services").agents.keys.remove(caller, params.id, params.key_id)),
   }),
 ];
 

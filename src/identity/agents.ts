@@ -1,75 +1,29 @@
-import { and, asc, count, eq, gt, isNull, or, sql } from "drizzle-orm";
+import { and, asc, count, eq, gt, isNull, sql } from "drizzle-orm";
 import { z } from "zod";
-import type { AuditEvent } from "../audit/event.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Database, Statement } from "../base/database.ts";
-import { idSchema, newId, type AgentId, type AgentKeyId, type TenantId } from "../base/ids.ts";
-import { jurisdictionOf } from "../base/jurisdiction.ts";
+import type { Database } from "../base/database.ts";
+import { idSchema, newId, type AgentId, type TenantId } from "../base/ids.ts";
 import { decodeCursor, encodeCursor, type Page } from "../base/page.ts";
 import { Problem } from "../base/problem.ts";
-import type { Redacted } from "../base/redacted.ts";
+import { agentEvent } from "./agent-events.ts";
+import { type AgentKey, AgentKeys, type NewAgentKey } from "./agent-keys.ts";
+import { type Agent, agentFromRow, findAgent, isLiveAgent, mustFindAgent } from "./agent-rows.ts";
 import { isTrustedLess, type TrustTier } from "./approval-need.ts";
 import type { MemberCaller } from "./caller.ts";
 import type { ChangeResult, TenantChanges } from "./changes.ts";
-import { credentialDigest, isCredential, newCredential } from "./credential.ts";
-import { eventBy } from "./events.ts";
-import type { AgentKeyLife } from "./key-age.ts";
 import { narrows } from "./narrowing.ts";
-import type { AgentCreate, AgentKeyCreate, AgentPatch } from "./schemas.ts";
+import type { AgentCreate, AgentPatch } from "./schemas.ts";
 import { agentKeys, agents } from "./tables.ts";
 
-/** A workload identity. Times are milliseconds since 1970. */
-export interface Agent {
-  readonly id: AgentId;
-  readonly name: string;
-  readonly description: string;
-  readonly allowedNamespaces: readonly string[];
-  readonly allowedScopes: readonly string[];
-  /** Canonical CIDRs; empty: from anywhere. */
-  readonly ipAllowlist: readonly string[];
-  readonly trustTier: TrustTier;
-  readonly disabled: boolean;
-  /** When one of its keys was last used, some minutes behind. */
-  readonly lastSeenAt: number | null;
-  readonly createdAt: number;
-  readonly updatedAt: number;
-}
-
-export interface AgentKey extends AgentKeyLife {
-  readonly id: AgentKeyId;
-  readonly name: string | null;
-  /** Some minutes behind. */
-  readonly lastUsedAt: number | null;
-}
-
-export interface NewAgentKey {
-  readonly keyId: AgentKeyId;
-  /** Shown once; only its digest is kept. */
-  readonly apiKey: Redacted;
-  readonly change: ChangeResult;
-}
-
-/** Whose key it is, and from where it may be used. */
-export interface AgentKeyHolder {
-  readonly tenantId: TenantId;
-  readonly agentId: AgentId;
-  readonly keyId: AgentKeyId;
-  readonly ipAllowlist: readonly string[];
-  readonly lastUsedAt: number | null;
-}
-
-/** So often, at most, it is written down that a key was used. */
-const SEEN_EVERY_MS = 5 * 60_000;
-const MAX_LIVE_KEYS = 10;
 const cursorSchema = z.tuple([idSchema("agent")]);
 
 /** A tenant's agents and their keys. An agent of another tenant is one that does not exist. */
 export class Agents {
+  readonly keys: AgentKeys;
   readonly #db: Database;
   readonly #changes: TenantChanges;
   readonly #clock: Clock;
-  readonly #pepper: Uint8Array;
-  readonly #waitUntil: (promise: Promise<unknown>) => void;
+  readonly #requireVetted: (caller: MemberCaller) => Promise<void>;
 
   constructor(parts: {
     readonly db: Database;
@@ -78,65 +32,26 @@ export class Agents {
     readonly waitUntil: (promise: Promise<unknown>) => void;
     /** The deployment's PEPPER, 32 bytes. */
     readonly pepper: Uint8Array;
+    /** Throws ROLE_DENIED for a person whom a credential for scripts let in within the last day. */
+    readonly requireVetted: (caller: MemberCaller) => Promise<void>;
   }) {
     this.#db = parts.db;
     this.#changes = parts.changes;
     this.#clock = parts.clock;
-    this.#pepper = parts.pepper;
-    this.#waitUntil = parts.waitUntil;
-  }
-
-  /** Null for a key that is malformed, unknown, expired or removed, and for one whose agent is disabled or deleted. */
-  async authenticate(key: string): Promise<AgentKeyHolder | null> {
-    if (!isCredential("vka", key)) return null;
-    const jurisdiction = jurisdictionOf(key);
-    if (!this.#db.jurisdictions.includes(jurisdiction)) return null;
-    const rows = await this.#db
-      .acrossTenants("whose key it is, by its digest", jurisdiction)
-      .select({
-        tenantId: agentKeys.tenantId,
-        agentId: agentKeys.agentId,
-        keyId: agentKeys.id,
-        ipAllowlist: agents.ipAllowlist,
-        lastUsedAt: agentKeys.lastUsedAt,
-      })
-      .from(agentKeys)
-      .innerJoin(agents, and(eq(agents.id, agentKeys.agentId), eq(agents.tenantId, agentKeys.tenantId)))
-      .where(
-        and(
-          eq(agentKeys.digest, credentialDigest(this.#pepper, key)),
-          isNull(agentKeys.revokedAt),
-          or(isNull(agentKeys.expiresAt), gt(agentKeys.expiresAt, this.#clock())),
-          isNull(agents.deletedAt),
-          isNull(agents.disabledAt),
-        ),
-      );
-    return rows[0] ?? null;
-  }
-
-  /** That a key was used, from where it may be: written down now and then, and no answer waits for it. */
-  seen({ tenantId, agentId, keyId, lastUsedAt }: Omit<AgentKeyHolder, "ipAllowlist">): void {
-    const now = this.#clock();
-    if (lastUsedAt !== null && now - lastUsedAt < SEEN_EVERY_MS) return;
-    const db = this.#db.of(tenantId);
-    const writing = db.batch([
-      db.update(agentKeys).set({ lastUsedAt: now }).where(eq(agentKeys.id, keyId)),
-      db.update(agents).set({ lastSeenAt: now }).where(eq(agents.id, agentId)),
-    ]);
-    this.#waitUntil(writing.catch(() => undefined));
+    this.#requireVetted = parts.requireVetted;
+    this.keys = new AgentKeys(parts);
   }
 
   /** Null where there is none, or no longer. */
-  async find(tenantId: TenantId, agentId: AgentId): Promise<Agent | null> {
-    const rows = await this.#db.of(tenantId).select().from(agents).where(isLiveAgent(agentId));
-    return rows[0] === undefined ? null : fromRow(rows[0]);
+  find(tenantId: TenantId, agentId: AgentId): Promise<Agent | null> {
+    return findAgent(this.#db, tenantId, agentId);
   }
 
   /** An agent and its live keys. Throws NOT_FOUND. */
   async get(tenantId: TenantId, agentId: AgentId): Promise<{ agent: Agent; keys: readonly AgentKey[] }> {
     const [agent, keys] = await Promise.all([
-      this.#must(tenantId, agentId),
-      this.#liveKeys(tenantId, agentId),
+      mustFindAgent(this.#db, tenantId, agentId),
+      this.keys.live(tenantId, agentId),
     ]);
     return { agent, keys };
   }
@@ -153,7 +68,7 @@ export class Agents {
       .where(and(isNull(agents.deletedAt), after === null ? undefined : gt(agents.id, after)))
       .orderBy(asc(agents.id))
       .limit(page.limit + 1);
-    const shown = rows.slice(0, page.limit).map(fromRow);
+    const shown = rows.slice(0, page.limit).map(agentFromRow);
     const last = shown.at(-1);
     return { agents: shown, nextCursor: rows.length > page.limit && last ? encodeCursor([last.id]) : null };
   }
@@ -167,7 +82,9 @@ export class Agents {
     return rows[0]?.count ?? 0;
   }
 
+  /** Throws ROLE_DENIED as `#trustMore`. */
   async create(caller: MemberCaller, input: AgentCreate): Promise<NewAgentKey & { readonly agent: Agent }> {
+    await this.#trustMore(caller, "standard", input.trust_tier);
     const now = this.#clock();
     const agent: Agent = {
       id: newId("agent"),
@@ -182,7 +99,7 @@ export class Agents {
       createdAt: now,
       updatedAt: now,
     };
-    const key = this.#newKey(caller, agent.id, {}, now);
+    const key = this.keys.draft(caller, agent.id, {}, now);
     const { disabled: _, ...columns } = agent;
     const change = await this.#changes.apply(caller.tenantId, {
       statements: [this.#db.of(caller.tenantId).insert(agents).values(columns), key.statement],
@@ -191,13 +108,17 @@ export class Agents {
     return { agent, keyId: key.keyId, apiKey: key.apiKey, change };
   }
 
-  /** Tokens issued before are refused where the patch disables the agent or narrows what it may do. Throws NOT_FOUND. */
+  /**
+   * Tokens issued before are refused where the patch disables the agent or narrows what it may do. Throws NOT_FOUND, and
+   * ROLE_DENIED as `#trustMore`.
+   */
   async update(
     caller: MemberCaller,
     agentId: AgentId,
     patch: AgentPatch,
   ): Promise<{ agent: Agent; change: ChangeResult }> {
-    const before = await this.#must(caller.tenantId, agentId);
+    const before = await mustFindAgent(this.#db, caller.tenantId, agentId);
+    await this.#trustMore(caller, before.trustTier, patch.trust_tier ?? before.trustTier);
     const now = this.#clock();
     const after: Agent = {
       ...before,
@@ -247,7 +168,7 @@ export class Agents {
 
   /** Its keys and every token issued to it are refused from then on. Throws NOT_FOUND. */
   async delete(caller: MemberCaller, agentId: AgentId): Promise<ChangeResult> {
-    const agent = await this.#must(caller.tenantId, agentId);
+    const agent = await mustFindAgent(this.#db, caller.tenantId, agentId);
     const now = this.#clock();
     const db = this.#db.of(caller.tenantId);
     return this.#changes.apply(caller.tenantId, {
@@ -263,94 +184,17 @@ export class Agents {
     });
   }
 
-  /** One more live key, so that the old one can be removed once nobody uses it. Throws NOT_FOUND, CONFLICT beyond 10. */
-  async addKey(
-    caller: MemberCaller,
-    agentId: AgentId,
-    input: AgentKeyCreate,
-  ): Promise<NewAgentKey & Pick<AgentKey, "name" | "expiresAt">> {
-    const { keys } = await this.get(caller.tenantId, agentId);
-    if (keys.length >= MAX_LIVE_KEYS) {
-      throw new Problem("CONFLICT", `An agent has at most ${MAX_LIVE_KEYS} keys. Remove one first.`);
+  /**
+   * An agent that is trusted more has fewer people asked, or none. So that is for people, whom no script let in just now:
+   * a credential for scripts approves nothing, and could do without (attack 96). Throws ROLE_DENIED.
+   */
+  async #trustMore(caller: MemberCaller, before: TrustTier, after: TrustTier): Promise<void> {
+    if (!isTrustedLess(after, before)) return;
+    if (caller.script) {
+      throw new Problem("ROLE_DENIED", "Fewer people would be asked about what this agent reaches.", {
+        why: "Leave `trust_tier` out, or have an admin who signs in say so.",
+      });
     }
-    const now = this.#clock();
-    const { statement, ...key } = this.#newKey(caller, agentId, input, now);
-    const change = await this.#changes.apply(caller.tenantId, {
-      statements: [statement],
-      events: [agentEvent(caller, now, "agent.key_created", agentId, { key_id: key.keyId, ...input })],
-    });
-    return { ...key, change };
+    await this.#requireVetted(caller);
   }
-
-  /** Tokens asked for with it live on: a rotation is not a revocation. Throws NOT_FOUND. */
-  async removeKey(caller: MemberCaller, agentId: AgentId, keyId: AgentKeyId): Promise<ChangeResult> {
-    const { keys } = await this.get(caller.tenantId, agentId);
-    if (!keys.some((key) => key.id === keyId))
-      throw new Problem("NOT_FOUND", "The agent has no such live key.");
-    const now = this.#clock();
-    return this.#changes.apply(caller.tenantId, {
-      statements: [
-        this.#db
-          .of(caller.tenantId)
-          .update(agentKeys)
-          .set({ revokedAt: now })
-          .where(and(eq(agentKeys.id, keyId), eq(agentKeys.agentId, agentId), isNull(agentKeys.revokedAt))),
-      ],
-      events: [agentEvent(caller, now, "agent.key_revoked", agentId, { key_id: keyId })],
-    });
-  }
-
-  async #must(tenantId: TenantId, agentId: AgentId): Promise<Agent> {
-    const agent = await this.find(tenantId, agentId);
-    if (agent === null) throw new Problem("NOT_FOUND", "There is no such agent.");
-    return agent;
-  }
-
-  #liveKeys(tenantId: TenantId, agentId: AgentId): Promise<AgentKey[]> {
-    return this.#db
-      .of(tenantId)
-      .select({
-        ...{ id: agentKeys.id, name: agentKeys.name, createdAt: agentKeys.createdAt },
-        ...{ lastUsedAt: agentKeys.lastUsedAt, expiresAt: agentKeys.expiresAt },
-      })
-      .from(agentKeys)
-      .where(and(eq(agentKeys.agentId, agentId), isNull(agentKeys.revokedAt)))
-      .orderBy(asc(agentKeys.createdAt), asc(agentKeys.id));
-  }
-
-  #newKey(
-    { tenantId, memberId }: MemberCaller,
-    agentId: AgentId,
-    { name = null, ttl }: { readonly name?: string | null | undefined; readonly ttl?: number | undefined },
-    now: number,
-  ): Omit<NewAgentKey, "change"> & Pick<AgentKey, "name" | "expiresAt"> & { statement: Statement } {
-    const keyId = newId("agentKey");
-    const apiKey = newCredential("vka", jurisdictionOf(tenantId));
-    const digest = credentialDigest(this.#pepper, apiKey);
-    const expiresAt = ttl === undefined ? null : now + ttl * 1000;
-    const statement = this.#db
-      .of(tenantId)
-      .insert(agentKeys)
-      .values({ id: keyId, agentId, digest, name, expiresAt, createdAt: now, createdBy: memberId });
-    return { keyId, apiKey, name, expiresAt, statement };
-  }
-}
-
-function isLiveAgent(agentId: AgentId) {
-  return and(eq(agents.id, agentId), isNull(agents.deletedAt));
-}
-
-function fromRow(row: typeof agents.$inferSelect): Agent {
-  const { tenantId: _tenantId, disabledAt, deletedAt: _deletedAt, ...agent } = row;
-  return { ...agent, disabled: disabledAt !== null };
-}
-
-function agentEvent(
-  caller: MemberCaller,
-  now: number,
-  type: Extract<AuditEvent["event_type"], `agent.${string}`>,
-  agentId: AgentId,
-  context: AuditEvent["context"],
-): AuditEvent {
-  return eventBy(caller, now, { event_type: type, resource_type: "agent", resource: agentId, context });
 }

@@ -2,10 +2,11 @@ import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import type { Clock } from "../base/clock.ts";
 import { equalDigests, hmacSha256, sha256Hex } from "../base/digest.ts";
+import type { TenantId } from "../base/ids.ts";
 import { type OwnCookie, ownCookie } from "./session-cookie.ts";
 
 /** How long a person may take with the authenticator. */
-export const CHALLENGE_MS = 5 * 60_000;
+const CHALLENGE_MS = 5 * 60_000;
 const BYTES = 32;
 
 /** A challenge is good for one thing: to sign in, to add a passkey of a member, or to use one enrolment code. */
@@ -68,4 +69,24 @@ export class Challenges {
   #tag(text: string): Uint8Array {
     return hmacSha256(this.#pepper, `passkey challenge\n${text}`);
   }
+}
+
+/** What makes an answered challenge good for nothing more; those that are too old by `now` are forgotten. */
+export function spending(
+  client: D1Database,
+  tenantId: TenantId,
+  { digest, expiresAt }: Challenge,
+  now: number,
+): D1PreparedStatement[] {
+  return [
+    client
+      .prepare("delete from spent_challenges where tenant_id = ?1 and expires_at <= ?2")
+      .bind(tenantId, now),
+    client
+      .prepare(
+        `insert into spent_challenges (id, tenant_id, expires_at)
+         select ?2, ?1, ?3 where not exists (select 1 from spent_challenges where tenant_id = ?1 and id = ?2)`,
+      )
+      .bind(tenantId, digest, expiresAt),
+  ];
 }

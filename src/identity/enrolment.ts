@@ -10,15 +10,14 @@ import { Problem } from "../base/problem.ts";
 import type { Redacted } from "../base/redacted.ts";
 import type { RequestInfo } from "../base/request.ts";
 import type { MemberCaller } from "./caller.ts";
-import type { Challenges } from "./challenges.ts";
 import { credentialDigest, isCredential, newCredential } from "./credential.ts";
 import { eventBy } from "./events.ts";
 import { heldSession } from "./held-session.ts";
+import { passkeyCreated, type PasskeyRegistration, unverified } from "./passkey-registration.ts";
 import type { RegistrationInput } from "./passkey-schemas.ts";
-import { passkeyCreated, type SignedIn, unverified } from "./passkeys.ts";
+import type { SignedIn } from "./passkey-sign-in.ts";
 import type { Sessions } from "./sessions.ts";
-import { enrolments, members, passkeys } from "./tables.ts";
-import { creationOptions, verifyRegistration } from "./webauthn.ts";
+import { enrolments, members } from "./tables.ts";
 
 export interface EnrolmentCode {
   readonly id: EnrolmentId;
@@ -40,8 +39,7 @@ export class Enrolment {
   readonly #db: Database;
   readonly #clock: Clock;
   readonly #pepper: Uint8Array;
-  readonly #origin: string;
-  readonly #challenges: Challenges;
+  readonly #registration: PasskeyRegistration;
   readonly #sessions: Sessions;
   readonly #onEvents: (tenantId: TenantId) => void;
 
@@ -50,9 +48,7 @@ export class Enrolment {
     readonly clock: Clock;
     /** The deployment's PEPPER, 32 bytes. */
     readonly pepper: Uint8Array;
-    /** The gateway's own, `https://host[:port]`. */
-    readonly origin: string;
-    readonly challenges: Challenges;
+    readonly registration: PasskeyRegistration;
     readonly sessions: Sessions;
     /** Called once a tenant's events wait in the outbox: brings them to the ledger in the background. */
     readonly onEvents: (tenantId: TenantId) => void;
@@ -60,8 +56,7 @@ export class Enrolment {
     this.#db = parts.db;
     this.#clock = parts.clock;
     this.#pepper = parts.pepper;
-    this.#origin = parts.origin;
-    this.#challenges = parts.challenges;
+    this.#registration = parts.registration;
     this.#sessions = parts.sessions;
     this.#onEvents = parts.onEvents;
   }
@@ -117,14 +112,8 @@ export class Enrolment {
   /** What to ask an authenticator for. Throws UNAUTHORIZED for a code that is unknown, spent or too old. */
   async options(code: string) {
     const { tenantId, memberId, name, id } = await this.#find(code);
-    const existing = await this.#db
-      .of(tenantId)
-      .select({ credentialId: passkeys.credentialId, transports: passkeys.transports })
-      .from(passkeys)
-      .where(eq(passkeys.memberId, memberId));
-    const { challenge, cookie } = this.#challenges.make(`enrol ${id}`);
-    const rpId = new URL(this.#origin).hostname;
-    return { options: creationOptions({ challenge, rpId, tenantId, memberId, name, existing }), cookie };
+    const existing = await this.#registration.existing(tenantId, memberId);
+    return this.#registration.options(`enrol ${id}`, { tenantId, memberId, name }, existing);
   }
 
   /**
@@ -142,10 +131,7 @@ export class Enrolment {
     const person = await this.#find(code);
     const { tenantId, memberId, issuer, id: enrolmentId } = person;
     const held = await heldSession(this.#db, this.#sessions, person, cookies);
-    const challenge = this.#challenges.read(cookies, `enrol ${enrolmentId}`);
-    const verified =
-      challenge === null ? null : await verifyRegistration(input, challenge.challenge, this.#origin);
-    if (verified === null) throw unverified();
+    const { verified } = await this.#registration.verify(`enrol ${enrolmentId}`, input, cookies);
     const now = this.#clock();
     const id = newId("passkey");
     const by = { actor: `member:${memberId}`, request };

@@ -7,7 +7,7 @@ import type { MemberCaller } from "./caller.ts";
 import { enrolments, identityProviders, members } from "./tables.ts";
 
 /** So long the others have to notice who was let in, before that one counts as somebody else's second person. */
-const NEW_FOR_MS = 24 * 3_600_000;
+export const KIN_FOR_MS = 24 * 3_600_000;
 
 /** Who let whom in, or raised whose role, within the last day: whoever did may be that person. */
 interface Kin {
@@ -73,7 +73,7 @@ export class Kinship {
   /** `since`: what was done up to then, in milliseconds since 1970, does not count against a script. */
   async #kin(tenantId: TenantId, since: number | null): Promise<Kin> {
     const db = this.#db.of(tenantId);
-    const from = this.#clock() - NEW_FOR_MS;
+    const from = this.#clock() - KIN_FOR_MS;
     const [codes, people, providers] = await Promise.all([
       db
         .select({ memberId: enrolments.memberId, by: enrolments.createdBy, at: enrolments.createdAt })
@@ -110,7 +110,9 @@ export class Kinship {
     for (const { memberId, by, at } of codes) made(memberId, by, at);
     const byCode = new Set(codes.map(({ memberId }) => memberId));
     for (const { id, script, issuer, by, at, joinedAt, raisedBy, raisedAt } of people) {
-      if ((raisedAt ?? 0) > from) made(id, raisedBy, raisedAt);
+      if ((raisedAt ?? 0) > from) {
+        for (const raiser of raisedBy?.split(" ") ?? []) made(id, raiser as MemberId, raisedAt);
+      }
       if ((joinedAt ?? 0) <= from) continue;
       // Who came by a code came by whoever made that, whoever had invited them.
       if (script || (issuer === null && byCode.has(id))) continue;

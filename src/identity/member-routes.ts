@@ -10,7 +10,7 @@ import {
   memberSchema,
 } from "./responses.ts";
 import { emptySchema, memberCreateSchema, memberPatchSchema } from "./schemas.ts";
-import type { TeamMember } from "./team.ts";
+import type { TeamMember } from "./team-member.ts";
 
 const endpoint = declareFor<Api>();
 const tag = "Members";

@@ -13,7 +13,8 @@ import {
   requestOptionsSchema,
   signedInSchema,
 } from "./passkey-schemas.ts";
-import type { Passkey, SignedIn } from "./passkeys.ts";
+import type { SignedIn } from "./passkey-sign-in.ts";
+import type { Passkey } from "./passkeys.ts";
 import { emptySchema } from "./schemas.ts";
 
 const endpoint = declareFor<Api>();
@@ -35,9 +36,9 @@ export const passkeyEndpoints = [
     responses: { 200: requestOptionsSchema },
     errors: ["CSRF_REFUSED"],
     handler: ({ c }) => {
-      const { passkeys, origin } = c.get("services");
+      const { passkeySignIns, origin } = c.get("services");
       requireSameOrigin(c.req.raw, origin);
-      const { options, cookie } = passkeys.signInOptions();
+      const { options, cookie } = passkeySignIns.options();
       c.header("set-cookie", cookie);
       return c.json(options);
     },
@@ -56,9 +57,9 @@ export const passkeyEndpoints = [
     responses: { 200: signedInSchema },
     errors: ["CSRF_REFUSED", "UNAUTHORIZED", "NOT_FOUND"],
     handler: async ({ body, c }) => {
-      const { passkeys, challenges, origin } = c.get("services");
+      const { passkeySignIns, challenges, origin } = c.get("services");
       requireSameOrigin(c.req.raw, origin);
-      const signedIn = await passkeys.signIn(body, c.req.raw.headers.get("cookie"), c.get("request"));
+      const signedIn = await passkeySignIns.signIn(body, c.req.raw.headers.get("cookie"), c.get("request"));
       c.header("set-cookie", signedIn.session.cookie);
       c.header("set-cookie", challenges.cookie.clear(), { append: true });
       return c.json(renderSignedIn(signedIn));

@@ -1,26 +1,15 @@
-import { and, asc, eq, isNull } from "drizzle-orm";
+import { asc, eq } from "drizzle-orm";
 import { fitForOutbox } from "../audit/clean.ts";
-import type { AuditEvent } from "../audit/event.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Database } from "../base/database.ts";
-import { idSchema, type MemberId, newId, type PasskeyId, type TenantId } from "../base/ids.ts";
-import { jurisdictionOf } from "../base/jurisdiction.ts";
+import { type MemberId, newId, type PasskeyId, type TenantId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
-import type { RequestInfo } from "../base/request.ts";
 import type { MemberCaller } from "./caller.ts";
-import type { Challenge, Challenges } from "./challenges.ts";
+import { spending } from "./challenges.ts";
 import { eventBy } from "./events.ts";
-import { heldSession } from "./held-session.ts";
-import type { AssertionInput, RegistrationInput } from "./passkey-schemas.ts";
-import type { Sessions, StartedSession } from "./sessions.ts";
-import { members, passkeys } from "./tables.ts";
-import {
-  creationOptions,
-  readUserHandle,
-  requestOptions,
-  verifyAssertion,
-  verifyRegistration,
-} from "./webauthn.ts";
+import { passkeyCreated, type PasskeyRegistration, unverified } from "./passkey-registration.ts";
+import type { RegistrationInput } from "./passkey-schemas.ts";
+import { passkeys } from "./tables.ts";
 
 /** One passkey as its owner sees it. Times are milliseconds since 1970. */
 export interface Passkey {
@@ -33,79 +22,34 @@ export interface Passkey {
   readonly lastUsedAt: number | null;
 }
 
-export interface SignedIn {
-  readonly tenantId: TenantId;
-  readonly memberId: MemberId;
-  readonly session: StartedSession;
-}
-
 /** Per member: enough for every device, and no way to fill the table. */
 const MAX_PASSKEYS = 20;
 
-/**
- * The built-in sign-in. Whom an identity provider vouches for comes in through that; a passkey makes their session fresh
- * (heldSession).
- */
+/** The passkeys that people have: they add their own, and remove them. */
 export class Passkeys {
   readonly #db: Database;
   readonly #clock: Clock;
-  readonly #origin: string;
-  readonly #challenges: Challenges;
-  readonly #sessions: Sessions;
+  readonly #registration: PasskeyRegistration;
   readonly #onEvents: (tenantId: TenantId) => void;
 
   constructor(parts: {
     readonly db: Database;
     readonly clock: Clock;
-    /** The gateway's own, `https://host[:port]`: passkeys are for its host, and signed for it alone. */
-    readonly origin: string;
-    readonly challenges: Challenges;
-    readonly sessions: Sessions;
+    readonly registration: PasskeyRegistration;
     /** Called once a tenant's events wait in the outbox: brings them to the ledger in the background. */
     readonly onEvents: (tenantId: TenantId) => void;
   }) {
     this.#db = parts.db;
     this.#clock = parts.clock;
-    this.#origin = parts.origin;
-    this.#challenges = parts.challenges;
-    this.#sessions = parts.sessions;
+    this.#registration = parts.registration;
     this.#onEvents = parts.onEvents;
-  }
-
-  /** What to ask an authenticator for, and the cookie that binds the answer to this browser. Says nothing about anyone. */
-  signInOptions() {
-    const { challenge, cookie } = this.#challenges.make("sign-in");
-    return { options: requestOptions(challenge, new URL(this.#origin).hostname), cookie };
-  }
-
-  /**
-   * Signs a person in, always with a new session; the browser's own one of the same person ends. Whatever is wrong
-   * (no such passkey, a removed one, one of a removed member or of an identity provider's who is not signed in, another origin, an answer given before, a counter that
-   * went back) the answer is one: UNAUTHORIZED.
-   */
-  async signIn(input: AssertionInput, cookies: string | null, request: RequestInfo): Promise<SignedIn> {
-    const challenge = this.#challenges.read(cookies, "sign-in");
-    const found = challenge === null ? null : await this.#find(input);
-    if (challenge === null || found === null) throw refused();
-    const { tenantId, memberId, id } = found;
-    const verified = await verifyAssertion(input, challenge.challenge, this.#origin, found);
-    if (verified === null) throw refused();
-    const held = await heldSession(this.#db, this.#sessions, found, cookies).catch(refuse);
-    if (!(await this.#spend(tenantId, id, challenge, verified))) throw refused();
-    const session = await this.#sessions.start({
-      ...{ tenantId, memberId, authenticatedAt: this.#clock(), request },
-      ...held,
-    });
-    return { tenantId, memberId, session };
   }
 
   /** What to ask an authenticator for so that the caller gets one more. Throws CONFLICT as `add`. */
   async additionOptions(caller: MemberCaller) {
     const { tenantId, memberId, name } = caller;
     const existing = await this.#addable(caller);
-    const { challenge, cookie } = this.#challenges.make(`add ${memberId}`);
-    const rpId = new URL(this.#origin).hostname;
-    return { options: creationOptions({ challenge, rpId, tenantId, memberId, name, existing }), cookie };
+    return this.#registration.options(`add ${memberId}`, { tenantId, memberId, name }, existing);
   }
 
   /**
@@ -119,10 +63,7 @@ export class Passkeys {
   ): Promise<Passkey> {
     const { tenantId, memberId } = caller;
     await this.#addable(caller);
-    const challenge = this.#challenges.read(cookies, `add ${memberId}`);
-    const verified =
-      challenge === null ? null : await verifyRegistration(input, challenge.challenge, this.#origin);
-    if (challenge === null || verified === null) throw unverified();
+    const { challenge, verified } = await this.#registration.verify(`add ${memberId}`, input, cookies);
     const now = this.#clock();
     const id = newId("passkey");
     const { transports } = input.response;
@@ -147,7 +88,7 @@ export class Passkeys {
            select ?1, ?2 where exists (select 1 from passkeys where tenant_id = ?1 and id = ?3)`,
         )
         .bind(tenantId, JSON.stringify(fitForOutbox(event)), id),
-      ...this.#spending(tenantId, challenge, now),
+      ...spending(client, tenantId, challenge, now),
     ]);
     if (made?.results.length !== 1) throw unverified();
     this.#onEvents(tenantId);
@@ -216,80 +157,9 @@ export class Passkeys {
     this.#onEvents(tenantId);
   }
 
-  /** Whose passkey an assertion is said to be of, by what the authenticator keeps with it; nobody is looked up by guess. */
-  async #find({ id, response }: AssertionInput) {
-    const handle = response.userHandle ? readUserHandle(response.userHandle) : null;
-    const tenantId = idSchema("tenant").safeParse(handle?.[0]);
-    const memberId = idSchema("member").safeParse(handle?.[1]);
-    if (!tenantId.success || !memberId.success) return null;
-    if (!this.#db.jurisdictions.includes(jurisdictionOf(tenantId.data))) return null;
-    const [row] = await this.#db
-      .of(tenantId.data)
-      .select({
-        id: passkeys.id,
-        tenantId: passkeys.tenantId,
-        memberId: passkeys.memberId,
-        credentialId: passkeys.credentialId,
-        publicKey: passkeys.publicKey,
-        counter: passkeys.counter,
-        issuer: members.issuer,
-      })
-      .from(passkeys)
-      .innerJoin(members, and(eq(members.id, passkeys.memberId), eq(members.tenantId, passkeys.tenantId)))
-      .where(
-        and(
-          eq(passkeys.credentialId, id),
-          eq(passkeys.memberId, memberId.data),
-          ...[eq(members.script, false), isNull(members.revokedAt)],
-        ),
-      );
-    return row ?? null;
-  }
-
-  /** Takes an answer, once: false where its challenge was answered before or the counter has moved on meanwhile. */
-  async #spend(
-    tenantId: TenantId,
-    id: PasskeyId,
-    challenge: Challenge,
-    { counter, backedUp }: { readonly counter: number; readonly backedUp: boolean },
-  ): Promise<boolean> {
-    const now = this.#clock();
-    const { $client: client } = this.#db.of(tenantId);
-    const [used] = await client.batch([
-      client
-        .prepare(
-          `update passkeys set counter = ?3, backed_up = ?4, last_used_at = ?5
-           where tenant_id = ?1 and id = ?2 and (counter < ?3 or (counter = 0 and ?3 = 0))
-           and not exists (select 1 from spent_challenges where tenant_id = ?1 and id = ?6) returning id`,
-        )
-        .bind(tenantId, id, counter, backedUp ? 1 : 0, now, challenge.digest),
-      ...this.#spending(tenantId, challenge, now),
-    ]);
-    return used?.results.length === 1;
-  }
-
-  #spending(tenantId: TenantId, { digest, expiresAt }: Challenge, now: number): D1PreparedStatement[] {
-    const { $client: client } = this.#db.of(tenantId);
-    return [
-      client
-        .prepare("delete from spent_challenges where tenant_id = ?1 and expires_at <= ?2")
-        .bind(tenantId, now),
-      client
-        .prepare(
-          `insert into spent_challenges (id, tenant_id, expires_at)
-           select ?2, ?1, ?3 where not exists (select 1 from spent_challenges where tenant_id = ?1 and id = ?2)`,
-        )
-        .bind(tenantId, digest, expiresAt),
-    ];
-  }
-
   /** The passkeys that a person has who may have one more. */
   async #addable({ tenantId, memberId }: MemberCaller) {
-    const db = this.#db.of(tenantId);
-    const existing = await db
-      .select({ credentialId: passkeys.credentialId, transports: passkeys.transports })
-      .from(passkeys)
-      .where(eq(passkeys.memberId, memberId));
+    const existing = await this.#registration.existing(tenantId, memberId);
     if (existing.length < MAX_PASSKEYS) return existing;
     throw new Problem("CONFLICT", `You have ${MAX_PASSKEYS} passkeys, and nobody may have more.`, {
       why: "Remove one that you do not use.",
@@ -307,35 +177,3 @@ const SOMEBODY_IS_LEFT = `(
     ))
   )
 )`;
-
-export function passkeyCreated(
-  id: PasskeyId,
-  memberId: MemberId,
-  name: string,
-  more: Readonly<Record<string, unknown>> = {},
-): Pick<AuditEvent, "event_type" | "resource_type" | "resource" | "context"> {
-  return {
-    event_type: "passkey.created",
-    resource_type: "passkey",
-    resource: id,
-    context: { member_id: memberId, name, ...more },
-  };
-}
-
-/** The one answer to a registration that is not right. */
-export function unverified(): Problem {
-  return new Problem("VALIDATION_ERROR", "The authenticator's answer could not be verified.", {
-    why: "Ask for new options and let the authenticator answer them within 5 minutes, in the same browser.",
-  });
-}
-
-/** The one answer to whoever does not get in: which part was wrong is nobody's business. */
-function refused(): Problem {
-  return new Problem("UNAUTHORIZED", "This does not sign anybody in.", {
-    why: "Use a passkey that is registered here, in the browser that asked for it and within 5 minutes. Who comes through an identity provider signs in there first.",
-  });
-}
-
-function refuse(cause: unknown): never {
-  throw cause instanceof Problem && cause.code === "UNAUTHORIZED" ? refused() : cause;
-}

@@ -5,14 +5,17 @@ import type { SealedTexts } from "../vault/sealed-text.ts";
 import { Challenges } from "./challenges.ts";
 import { Enrolment } from "./enrolment.ts";
 import { IdentityProviders } from "./identity-providers.ts";
+import type { IssuerMemory } from "./issuer-endpoints.ts";
 import { Kinship } from "./kinship.ts";
 import type { Fetch } from "./oidc/issuer.ts";
 import type { VerifyDependencies } from "./oidc/verify.ts";
+import { PasskeyRegistration } from "./passkey-registration.ts";
+import { PasskeySignIns } from "./passkey-sign-in.ts";
 import { Passkeys } from "./passkeys.ts";
 import { PresentedTokens } from "./presented-tokens.ts";
 import { Recognition } from "./recognition.ts";
 import { Sessions } from "./sessions.ts";
-import { type IssuerMemory, SignIns } from "./sign-in.ts";
+import { SignIns } from "./sign-in.ts";
 import { Team } from "./team.ts";
 import type { Post } from "./token-endpoint.ts";
 
@@ -23,6 +26,7 @@ export interface People {
   readonly identityProviders: IdentityProviders;
   readonly kinship: Kinship;
   readonly passkeys: Passkeys;
+  readonly passkeySignIns: PasskeySignIns;
   readonly presentedTokens: PresentedTokens;
   readonly sessions: Sessions;
   readonly signIns: SignIns;
@@ -48,21 +52,24 @@ export function createPeople(parts: {
   const { checkDestination } = verification;
   const providers = new IdentityProviders({ db, clock, sealed, checkDestination, onEvents });
   const recognition = new Recognition({ db, clock, onEvents });
+  const kinship = new Kinship({ db, clock });
   const secure = origin.startsWith("https:");
   const sessions = new Sessions({ db, clock, pepper, secure, onEvents, waitUntil });
   const challenges = new Challenges({ clock, pepper, secure });
+  const registration = new PasskeyRegistration({ db, origin, challenges });
   return {
     challenges,
-    enrolment: new Enrolment({ db, clock, pepper, origin, challenges, sessions, onEvents }),
+    enrolment: new Enrolment({ db, clock, pepper, registration, sessions, onEvents }),
     identityProviders: providers,
-    kinship: new Kinship({ db, clock }),
-    passkeys: new Passkeys({ db, clock, origin, challenges, sessions, onEvents }),
+    kinship,
+    passkeys: new Passkeys({ db, clock, registration, onEvents }),
+    passkeySignIns: new PasskeySignIns({ db, clock, origin, challenges, sessions }),
     presentedTokens: new PresentedTokens({ db, providers, recognition, verification }),
     sessions,
     signIns: new SignIns({
       ...{ db, clock, pepper, origin, providers, recognition, sessions, verification, memory },
       ...{ get: fetch, post: fetch },
     }),
-    team: new Team({ db, clock, pepper, onEvents }),
+    team: new Team({ db, clock, pepper, kinship, onEvents }),
   };
 }

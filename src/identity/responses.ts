@@ -62,10 +62,16 @@ export const agentKeyCreatedSchema = z.strictObject({
   api_key: apiKeySchema,
 });
 
+const jurisdictionSchema = z
+  .enum(["eu", "fedramp"])
+  .nullable()
+  .describe("Where all of its data stay; never changes. null: anywhere.");
+
 export const tenantSchema = z
   .strictObject({
     id: idSchema("tenant"),
     name: z.string(),
+    jurisdiction: jurisdictionSchema,
     settings: z.strictObject({
       reveal: z
         .enum(["allow", "deny"])
@@ -182,7 +188,7 @@ export const identityProviderListSchema = z.strictObject({
 export const tenantCreatedSchema = z.strictObject({
   id: idSchema("tenant"),
   name: z.string(),
-  jurisdiction: z.enum(["eu", "fedramp"]).nullable(),
+  jurisdiction: jurisdictionSchema,
   bootstrap_credential: z.string().describe("Makes the first admin, once; shown this once: `vkb_…`."),
   bootstrap_expires_at: timeSchema,
 });

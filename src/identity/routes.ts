@@ -122,6 +122,7 @@ function render(tenant: Tenant) {
   return {
     id: tenant.id,
     name: tenant.name,
+    jurisdiction: tenant.jurisdiction,
     settings: { reveal: tenant.settings.reveal, ...secretSettings(tenant.settings) },
     created_at: new Date(tenant.createdAt).toISOString(),
   };

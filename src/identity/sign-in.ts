@@ -1,5 +1,4 @@
 import { eq, lte } from "drizzle-orm";
-import { BoundedCache } from "../base/cache.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Database } from "../base/database.ts";
 import { equalDigests, sha256Hex } from "../base/digest.ts";
@@ -8,8 +7,15 @@ import { jurisdictionOf } from "../base/jurisdiction.ts";
 import { Problem } from "../base/problem.ts";
 import type { RequestInfo } from "../base/request.ts";
 import type { IdentityProvider, IdentityProviders } from "./identity-providers.ts";
+import {
+  away,
+  issuerAway,
+  type IssuerEndpoints,
+  issuerEndpoints,
+  type IssuerMemory,
+} from "./issuer-endpoints.ts";
 import type { VerifiedClaims } from "./oidc/claims.ts";
-import { discover, type Fetch, keysUriSchema, SourceError } from "./oidc/issuer.ts";
+import type { Fetch } from "./oidc/issuer.ts";
 import { type VerifyDependencies, verifyToken } from "./oidc/verify.ts";
 import { authenticatedAt } from "./presented-tokens.ts";
 import type { Recognition } from "./recognition.ts";
@@ -25,20 +31,6 @@ import {
 } from "./sign-in-transaction.ts";
 import { finishedSignIns, tenants } from "./tables.ts";
 import { type Post, redeemCode } from "./token-endpoint.ts";
-
-/** What an issuer says of itself, as far as signing in takes it. */
-interface IssuerEndpoints {
-  readonly authorization: string;
-  readonly token: string;
-  readonly authMethods: readonly string[];
-  /** RFC 9207: it names itself on the way back. */
-  readonly namesItself: boolean;
-}
-
-/** Per isolate: issuers' metadata, so that who asks to sign in a thousand times asks the issuer once. */
-export type IssuerMemory = BoundedCache<string, { readonly endpoints: IssuerEndpoints; readonly at: number }>;
-
-export const issuerMemory = (): IssuerMemory => new BoundedCache(100);
 
 export interface SignInRequest {
   readonly tenantId: TenantId | undefined;
@@ -60,8 +52,6 @@ export interface SignInReturn {
   readonly request: RequestInfo;
 }
 
-const ENDPOINTS_FRESH_MS = 600_000;
-const TIMEOUT_MS = 5_000;
 /** A step-up that took longer than this after the person showed who they are would be refused anyway. */
 const FRESH_MS = 5 * 60_000;
 
@@ -79,8 +69,7 @@ export class SignIns {
   readonly #recognition: Recognition;
   readonly #sessions: Sessions;
   readonly #verification: VerifyDependencies;
-  readonly #memory: IssuerMemory;
-  readonly #get: Fetch;
+  readonly #issuers: { readonly memory: IssuerMemory; readonly get: Fetch };
   readonly #post: Post;
 
   constructor(parts: {
@@ -107,8 +96,7 @@ export class SignIns {
     this.#recognition = parts.recognition;
     this.#sessions = parts.sessions;
     this.#verification = parts.verification;
-    this.#memory = parts.memory;
-    this.#get = parts.get;
+    this.#issuers = { memory: parts.memory, get: parts.get };
     this.#post = parts.post;
   }
 
@@ -250,6 +238,11 @@ export class SignIns {
     throw failed();
   }
 
+  #endpoints(issuer: string): Promise<IssuerEndpoints> {
+    const { checkDestination } = this.#verification;
+    return issuerEndpoints(issuer, { ...this.#issuers, clock: this.#clock, checkDestination });
+  }
+
   /** Throws NOT_FOUND, also for one that takes no browsers. */
   async #provider(tenantId: TenantId, providerId: IdentityProviderId | undefined): Promise<BrowserProvider> {
     if (!this.#db.jurisdictions.includes(jurisdictionOf(tenantId))) throw noSuchSignIn();
@@ -258,33 +251,6 @@ export class SignIns {
       providerId === undefined ? providers : providers.filter(({ id }) => id === providerId);
     if (provider === undefined || more.length > 0) throw noSuchSignIn();
     return provider;
-  }
-
-  async #endpoints(issuer: string): Promise<IssuerEndpoints> {
-    const now = this.#clock();
-    const known = this.#memory.get(issuer);
-    if (known !== undefined && now >= known.at && now - known.at < ENDPOINTS_FRESH_MS) return known.endpoints;
-    const { checkDestination } = this.#verification;
-    const metadata = await discover(issuer, {
-      ...{ fetch: this.#get, checkDestination, timeoutMs: TIMEOUT_MS },
-    }).catch(issuerAway);
-    const authorization = keysUriSchema.safeParse(metadata["authorization_endpoint"]);
-    const token = keysUriSchema.safeParse(metadata["token_endpoint"]);
-    if (!authorization.success || !token.success) throw away();
-    try {
-      checkDestination(authorization.data.split("?", 1)[0] ?? "");
-    } catch {
-      throw away();
-    }
-    const methods = metadata["token_endpoint_auth_methods_supported"];
-    const endpoints = {
-      authorization: authorization.data,
-      token: token.data,
-      authMethods: Array.isArray(methods) ? methods.filter((one) => typeof one === "string") : [],
-      namesItself: metadata["authorization_response_iss_parameter_supported"] === true,
-    };
-    this.#memory.set(issuer, { endpoints, at: now });
-    return endpoints;
   }
 }
 
@@ -301,15 +267,6 @@ type BrowserProvider = IdentityProvider & { readonly clientId: string };
 function isForBrowsers(provider: IdentityProvider): provider is BrowserProvider {
   return provider.kind === "oidc" && provider.clientId !== null;
 }
-
-function issuerAway(error: unknown): never {
-  throw error instanceof SourceError ? away() : error;
-}
-
-const away = (): Problem =>
-  new Problem("UNAVAILABLE", "The identity provider does not answer as it should. Try again.", {
-    headers: { "retry-after": "5" },
-  });
 
 const noSuchSignIn = (): Problem =>
   new Problem("NOT_FOUND", "There is no such tenant or identity provider to sign in with.", {

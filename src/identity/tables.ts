@@ -48,9 +48,10 @@ export const members = sqliteTable(
     invitedAt: integer(),
     invitedBy: text().$type<MemberId>(),
     joinedAt: integer(),
-    /** When the role was last raised to admin or editor, and who did that. */
+    /** When the role was last raised to admin or editor. */
     raisedAt: integer(),
-    raisedBy: text().$type<MemberId>(),
+    /** Who did that, and all who did within a day of one another before: members' ids, with spaces between. */
+    raisedBy: text(),
     createdAt: integer().notNull(),
     revokedAt: integer(),
   },

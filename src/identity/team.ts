@@ -13,30 +13,11 @@ import type { Redacted } from "../base/redacted.ts";
 import type { MemberCaller, Role } from "./caller.ts";
 import { credentialDigest, newCredential } from "./credential.ts";
 import { eventBy } from "./events.ts";
-import { INVITATION_MS } from "./recognition.ts";
+import type { Kinship } from "./kinship.ts";
+import { isRaised, MemberChanges, RAISED } from "./member-changes.ts";
 import type { MemberCreate } from "./schemas.ts";
 import { members } from "./tables.ts";
-
-/** Times are milliseconds since 1970. */
-export interface TeamMember {
-  readonly id: MemberId;
-  readonly name: string;
-  readonly role: Role;
-  readonly script: boolean;
-  /** `expired`: invited, and did not come in time. */
-  readonly status: "invited" | "expired" | "active";
-  readonly email: string | null;
-  readonly issuer: string | null;
-  readonly subject: string | null;
-  readonly invitedAt: number | null;
-  readonly invitedBy: MemberId | null;
-  readonly joinedAt: number | null;
-  /** Of a script's credential: when it was made; null for people. */
-  readonly credentialCreatedAt: number | null;
-  /** Until when it should be rotated: in a day where it came of a bootstrap, since it went through more hands. */
-  readonly rotateBy: number | null;
-  readonly createdAt: number;
-}
+import { type TeamMember, teamMemberOf } from "./team-member.ts";
 
 /** `C` is null for a person, who has none. */
 export interface NewMember<C = Redacted | null> {
@@ -44,9 +25,6 @@ export interface NewMember<C = Redacted | null> {
   /** Of a script: shown once; only its digest is kept. */
   readonly credential: C;
 }
-
-const DAY_MS = 24 * 3_600_000;
-const ROTATE_AFTER_MS = 90 * DAY_MS;
 
 const cursorSchema = z.tuple([idSchema("member")]);
 
@@ -59,6 +37,7 @@ export class Team {
   readonly #db: Database;
   readonly #clock: Clock;
   readonly #pepper: Uint8Array;
+  readonly #changes: MemberChanges;
   readonly #onEvents: (tenantId: TenantId) => void;
 
   constructor(parts: {
@@ -66,12 +45,14 @@ export class Team {
     readonly clock: Clock;
     /** The deployment's PEPPER, 32 bytes. */
     readonly pepper: Uint8Array;
+    readonly kinship: Pick<Kinship, "requireVetted">;
     /** Called once a tenant's events wait in the outbox: brings them to the ledger in the background. */
     readonly onEvents: (tenantId: TenantId) => void;
   }) {
     this.#db = parts.db;
     this.#clock = parts.clock;
     this.#pepper = parts.pepper;
+    this.#changes = new MemberChanges(parts);
     this.#onEvents = parts.onEvents;
   }
 
@@ -83,7 +64,7 @@ export class Team {
       .from(members)
       .where(and(eq(members.id, memberId), isNull(members.revokedAt)));
     if (row === undefined) throw notFound();
-    return fromRow(row, this.#clock());
+    return teamMemberOf(row, this.#clock());
   }
 
   async list(
@@ -99,7 +80,7 @@ export class Team {
       .orderBy(asc(members.id))
       .limit(page.limit + 1);
     const now = this.#clock();
-    const shown = rows.slice(0, page.limit).map((row) => fromRow(row, now));
+    const shown = rows.slice(0, page.limit).map((row) => teamMemberOf(row, now));
     const last = shown.at(-1);
     return { members: shown, nextCursor: rows.length > page.limit && last ? encodeCursor([last.id]) : null };
   }
@@ -136,7 +117,7 @@ export class Team {
             .select()
             .from(members)
             .where(and(same, isNull(members.revokedAt)));
-    const isReplaced = present !== undefined && fromRow(present, now).status === "expired";
+    const isReplaced = present !== undefined && teamMemberOf(present, now).status === "expired";
     if (present !== undefined && !isReplaced) throw conflict();
     const event = this.#eventOf(caller, isScript ? "member.created" : "member.invited", id, {
       ...{ role: input.role, name: row.name },
@@ -169,25 +150,29 @@ export class Team {
       throw new Problem("CONFLICT", "Nobody changes their own role.", { why: "Ask another admin." });
     }
     if (before.role === role) return before;
-    await this.#change(caller, memberId, {
+    const now = this.#clock();
+    await this.#changes.apply(caller, memberId, {
       isHarmless: role === "admin",
-      set: "role = ?3, raised_at = coalesce(?5, raised_at), raised_by = coalesce(?6, raised_by)",
-      values: isRaised(before.role, role) ? [role, this.#clock(), caller.memberId] : [role, null, null],
+      ...(isRaised(before.role, role)
+        ? { set: RAISED, values: [role, now, caller.memberId] }
+        : { set: "role = ?3", values: [role] }),
       event: this.#eventOf(caller, "member.role_changed", memberId, { role, before: before.role }),
     });
+    this.#onEvents(tenantId);
     return this.get(tenantId, memberId);
   }
 
   /** The member's sessions end with it, as does its credential. Throws NOT_FOUND, CONFLICT for the last admin. */
   async remove(caller: MemberCaller, memberId: MemberId): Promise<void> {
     const { role, name } = await this.get(caller.tenantId, memberId);
-    await this.#change(caller, memberId, {
+    await this.#changes.apply(caller, memberId, {
       isHarmless: false,
       set: "revoked_at = ?3",
       values: [this.#clock()],
       event: this.#eventOf(caller, "member.removed", memberId, { role, name }),
       endSessions: true,
     });
+    this.#onEvents(caller.tenantId);
   }
 
   /** A new credential in the place of a script's old one, which ends at once. Throws NOT_FOUND, CONFLICT for a person. */
@@ -214,62 +199,6 @@ export class Team {
     return { member: await this.get(tenantId, memberId), credential };
   }
 
-  /**
-   * One change to one member, with its event and only if an admin is left who can act: all in one batch, so that two
-   * admins who remove each other at the same time do not both succeed. In SQL of its own: drizzle has no guarded insert.
-   */
-  async #change(
-    caller: MemberCaller,
-    memberId: MemberId,
-    change: {
-      /** It leaves as many admins as there are. */
-      readonly isHarmless: boolean;
-      /** Of the member's row; the values are `?3`, then `?5` and on. */
-      readonly set:
-        | "role = ?3, raised_at = coalesce(?5, raised_at), raised_by = coalesce(?6, raised_by)"
-        | "revoked_at = ?3";
-      readonly values: readonly [string | number, ...(string | number | null)[]];
-      readonly event: AuditEvent;
-      readonly endSessions?: boolean;
-    },
-  ): Promise<void> {
-    const { tenantId } = caller;
-    const { $client: client } = this.#db.of(tenantId);
-    const mayBe = `tenant_id = ?1 and id = ?2 and revoked_at is null and (?4 = 1 or role <> 'admin' or exists (
-      select 1 from members other where other.tenant_id = ?1 and other.id <> ?2 and other.role = 'admin'
-      and other.script <= members.script
-      and other.revoked_at is null and (other.invited_at is null or other.joined_at is not null)))`;
-    const harmless = change.isHarmless ? 1 : 0;
-    const [value, ...more] = change.values;
-    const [written] = await client.batch([
-      client
-        .prepare(
-          `insert into audit_outbox (tenant_id, event) select ?1, ?3 where exists (select 1 from members where ${mayBe})
-           returning seq`,
-        )
-        .bind(tenantId, memberId, JSON.stringify(change.event), harmless),
-      client
-        .prepare(`update members set ${change.set} where ${mayBe}`)
-        .bind(tenantId, memberId, value, harmless, ...more),
-      ...(change.endSessions
-        ? [
-            client
-              .prepare(
-                `delete from sessions where tenant_id = ?1 and member_id = ?2 and exists (
-                   select 1 from members where tenant_id = ?1 and id = ?2 and revoked_at is not null)`,
-              )
-              .bind(tenantId, memberId),
-          ]
-        : []),
-    ]);
-    if (written?.results.length !== 1) {
-      throw new Problem("CONFLICT", "The tenant would have no admin left, or none who is a person.", {
-        why: "Make somebody else an admin first, and let them sign in.",
-      });
-    }
-    this.#onEvents(tenantId);
-  }
-
   #eventOf(
     caller: MemberCaller,
     type: Extract<AuditEvent["event_type"], `member.${string}`>,
@@ -281,26 +210,9 @@ export class Team {
   }
 }
 
-/** Whether a role lets its holder approve, or decide more, than before. */
-function isRaised(before: Role, after: Role): boolean {
-  return after === "admin" || (after === "editor" && before !== "admin");
-}
-
 const notFound = (): Problem => new Problem("NOT_FOUND", "There is no such member.");
 
 const conflict = (): Problem =>
   new Problem("CONFLICT", "This person is a member, or invited, already.", {
     why: "Change the role of the member there is, or remove it first.",
   });
-
-function fromRow(row: typeof members.$inferSelect, now: number): TeamMember {
-  const { tenantId: _tenantId, digest: _digest, digestAt, revokedAt: _revokedAt, ...member } = row;
-  const waits = row.invitedAt !== null && row.joinedAt === null;
-  const isLate = waits && row.invitedAt !== null && now - row.invitedAt >= INVITATION_MS;
-  return {
-    ...member,
-    status: isLate ? "expired" : waits ? "invited" : "active",
-    credentialCreatedAt: row.script ? (digestAt ?? row.createdAt) : null,
-    rotateBy: row.script ? (digestAt === null ? row.createdAt + DAY_MS : digestAt + ROTATE_AFTER_MS) : null,
-  };
-}

@@ -21,6 +21,12 @@ export interface VerifiedAssertion {
   readonly backedUp: boolean;
 }
 
+/** One that a person has already, for which no second is made on the same authenticator. */
+export interface ExistingCredential {
+  readonly credentialId: string;
+  readonly transports: readonly string[];
+}
+
 /** A public key as it is kept. */
 export interface HeldCredential {
   readonly credentialId: string;
@@ -32,7 +38,7 @@ export interface HeldCredential {
  * What an authenticator keeps with a key, and gives back with each assertion: where to look for it. Nothing of it says
  * who the person is. At most 64 bytes (WebAuthn §5.4.3): with a jurisdiction it is 57.
  */
-export function userHandle(tenantId: TenantId, memberId: MemberId): string {
+function userHandle(tenantId: TenantId, memberId: MemberId): string {
   return Buffer.from(`${tenantId}.${memberId}`).toString("base64url");
 }
 
@@ -50,7 +56,7 @@ export function creationOptions(input: {
   readonly memberId: MemberId;
   readonly name: string;
   /** The member's own, so that an authenticator is not registered twice. */
-  readonly existing: readonly { readonly credentialId: string; readonly transports: readonly string[] }[];
+  readonly existing: readonly ExistingCredential[];
 }) {
   return {
     challenge: input.challenge,

@@ -32,7 +32,7 @@ export interface NoticeQueue {
 }
 
 /** What there can be notices about: the part of a type before its dot. */
-export const NOTICE_FAMILIES = ["approval", "permission", "budget", "webhook"] as const;
+const NOTICE_FAMILIES = ["approval", "permission", "budget", "webhook"] as const;
 
 /** Sent by `POST /v1/webhooks/{id}/test`, to that receiver alone. */
 export const TEST_TYPE = "webhook.test";

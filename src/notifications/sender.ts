@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { DeliveryId, TenantId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
+import { within } from "../base/within.ts";
 import type { DestinationRules } from "../connections/destination.ts";
 import type { SealedTexts } from "../vault/sealed-text.ts";
 import { channelOf } from "./channels/channels.ts";
@@ -153,16 +154,4 @@ function reasonOf(error: unknown): string {
   if (error instanceof Error && (error.name === "TimeoutError" || error.name === "AbortError"))
     return "timeout";
   return "unreachable";
-}
-
-async function within(milliseconds: number, promise: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new DOMException("no answer in time", "TimeoutError")), milliseconds);
-  });
-  try {
-    await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

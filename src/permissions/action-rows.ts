@@ -1,4 +1,5 @@
 import { and, asc, eq, gt, sql } from "drizzle-orm";
+import { failedOn } from "../base/constraint-failure.ts";
 import type { Database, Statement } from "../base/database.ts";
 import type { AtEpoch } from "../base/epoch-cache.ts";
 import type { TenantId } from "../base/ids.ts";
@@ -110,12 +111,4 @@ export function isOvertaken(error: unknown): boolean {
 /** Whether a batch failed on `unlessTooMany`. */
 export function isTooMany(error: unknown): boolean {
   return failedOn(error, "NOT NULL constraint failed: actions.version");
-}
-
-/** drizzle wraps what the database said. */
-function failedOn(error: unknown, constraint: string): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (at.message.includes(constraint)) return true;
-  }
-  return false;
 }

@@ -28,9 +28,7 @@ export const actionNameSchema = z
   );
 
 /** How a constraint, and so a member of a scope, is called. */
-export const memberNameSchema = z
-  .string()
-  .regex(/^[a-z][a-z0-9_]{0,63}$/, 'must be a name such as "max_amount"');
+const memberNameSchema = z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, 'must be a name such as "max_amount"');
 
 export const templateNameSchema = z
   .string()
@@ -43,7 +41,7 @@ const visibleSchema = z
 
 export const resourceSchema = visibleSchema.min(1);
 
-export const scopeValueSchema = z.union(
+const scopeValueSchema = z.union(
   [z.number(), visibleSchema, z.array(visibleSchema).max(100)],
   "must be a number, a text or a list of texts",
 );

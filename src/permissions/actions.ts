@@ -39,6 +39,7 @@ export class Actions {
   readonly #db: Database;
   readonly #changes: TenantChanges;
   readonly #requireFresh: (caller: MemberCaller) => void;
+  readonly #requireVetted: (caller: MemberCaller) => Promise<void>;
   readonly #clock: Clock;
 
   constructor(parts: {
@@ -46,11 +47,14 @@ export class Actions {
     readonly changes: TenantChanges;
     /** Throws STEP_UP_REQUIRED for a person who has not signed in just now. */
     readonly requireFresh: (caller: MemberCaller) => void;
+    /** Throws ROLE_DENIED for a person whom a credential for scripts let in within the last day. */
+    readonly requireVetted: (caller: MemberCaller) => Promise<void>;
     readonly clock: Clock;
   }) {
     this.#db = parts.db;
     this.#changes = parts.changes;
     this.#requireFresh = parts.requireFresh;
+    this.#requireVetted = parts.requireVetted;
     this.#clock = parts.clock;
   }
 
@@ -101,12 +105,15 @@ export class Actions {
     }
   }
 
-  /** Requests that wait for people are void from then on; what was granted stays as it is. Throws as `create`, and NOT_FOUND. */
+  /**
+   * Requests that wait for people are void from then on; what was granted stays as it is. Throws as `create`, NOT_FOUND,
+   * and ROLE_DENIED where fewer would have to agree (`#loosen`).
+   */
   async update(caller: MemberCaller, name: string, patch: ActionPatch): Promise<ChangedAction> {
     return this.#change(caller.tenantId, name, async (before) => {
       const { name: _name, updatedAt: _updatedAt, version, createdAt, ...was } = before;
       const content = settleAction(was, patch);
-      if (content.approvals < was.approvals) this.#requireFresh(caller);
+      if (content.approvals < was.approvals) await this.#loosen(caller);
       const now = this.#clock();
       const action: Action = { ...content, name, version: version + 1, createdAt, updatedAt: now };
       const change = await this.#changes.apply(caller.tenantId, {
@@ -120,17 +127,32 @@ export class Actions {
     });
   }
 
-  /** As `update`: nothing more is granted. Throws NOT_FOUND. */
+  /** As `update`: nothing more is granted, until it is made anew. Throws NOT_FOUND, and as `#loosen`. */
   async remove(caller: MemberCaller, name: string): Promise<ChangeResult> {
-    return this.#change(caller.tenantId, name, (before) =>
-      this.#changes.apply(caller.tenantId, {
+    return this.#change(caller.tenantId, name, async (before) => {
+      if (before.approvals > 0) await this.#loosen(caller);
+      return this.#changes.apply(caller.tenantId, {
         statements: [
           unlessChanged(this.#db, caller.tenantId, before),
           deleteAction(this.#db, caller.tenantId, before),
         ],
         events: [actionEvent(caller, this.#clock(), "action.deleted", before, {})],
-      }),
-    );
+      });
+    });
+  }
+
+  /**
+   * That fewer have to agree is for a person who has signed in just now, whom no script let in: a credential for scripts
+   * approves nothing, and could do without (attack 96). Throws ROLE_DENIED and STEP_UP_REQUIRED.
+   */
+  async #loosen(caller: MemberCaller): Promise<void> {
+    if (caller.script) {
+      throw new Problem("ROLE_DENIED", "Fewer people would have to agree to what this action permits.", {
+        why: "A person can do it, signed in within the last 5 minutes.",
+      });
+    }
+    this.#requireFresh(caller);
+    await this.#requireVetted(caller);
   }
 
   /** Where someone was faster it is planned again, so that no change is lost. */

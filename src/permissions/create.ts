@@ -18,12 +18,13 @@ export interface PermissionServices {
 }
 
 type Parts = Omit<PermissionParts, "needs"> &
-  Omit<NeedsParts, "db"> &
+  NeedsParts &
   StandingParts &
-  Pick<UsesParts, "admission" | "leases"> & {
+  Pick<UsesParts, "admission" | "leases" | "proofs"> & {
     readonly tokenUses: Pick<ControlPlaneUses, "identify">;
     readonly changes: TenantChanges;
     readonly requireFresh: (caller: MemberCaller) => void;
+    readonly requireVetted: (caller: MemberCaller) => Promise<void>;
   };
 
 /** How approvers grant less than what was asked for; `approvals/approvals.ts` asks it. */
@@ -32,14 +33,15 @@ export const permissionNarrowing: Narrowing = {
 };
 
 export function createPermissions(parts: Parts): PermissionServices {
-  const { db, changes, requireFresh, clock, policies, connections, reach, admission, leases } = parts;
-  const { waitUntil, tokenUses } = parts;
+  const { db, changes, requireFresh, requireVetted, clock, policies, connections, reach, admission, leases } =
+    parts;
+  const { waitUntil, tokenUses, proofs } = parts;
   return {
-    actions: new Actions({ db, changes, requireFresh, clock }),
-    permissions: new Permissions({ ...parts, needs: new Needs({ db, policies, connections, reach }) }),
+    actions: new Actions({ db, changes, requireFresh, requireVetted, clock }),
+    permissions: new Permissions({ ...parts, needs: new Needs({ policies, connections, reach }) }),
     permissionStandings: new PermissionStandings(parts),
     permissionUses: new PermissionUses({
-      ...{ admission, leases, waitUntil },
+      ...{ admission, leases, proofs, waitUntil },
       identify: (token) => tokenUses.identify(token),
     }),
   };

@@ -1,31 +1,15 @@
-import { z } from "zod";
 import { check } from "../base/request.ts";
 import type { ConstraintKind, GrantedPermission } from "../tokens/permission.ts";
+import {
+  type GrantedLess,
+  grantedLessSchema,
+  type PermissionPayload,
+  permissionPayloadSchema,
+} from "../tokens/permission-schemas.ts";
 import { invalid } from "./action-settle.ts";
 import { faultOf, isWithin, listOf, narrower, type Scope, type ScopeValue } from "./constraint-values.ts";
 import type { PermissionRow } from "./permission-rows.ts";
 import { narrowingSchema } from "./schemas.ts";
-
-/** What an approver grants instead of what was asked for; what is left out stays. */
-interface Granted {
-  readonly scope?: Scope;
-  readonly ttl_seconds?: number;
-  readonly max_uses?: number;
-}
-
-const grantedSchema = z.object({
-  scope: z.record(z.string(), z.union([z.number(), z.string(), z.array(z.string())])).optional(),
-  ttl_seconds: z.int().optional(),
-  max_uses: z.int().optional(),
-});
-
-/** The part of what people were shown (`PermissionPayload`) that a narrowing is held against. */
-const payloadSchema = z.object({
-  scope: z.record(z.string(), z.union([z.number(), z.string(), z.array(z.string())])),
-  ttl_seconds: z.int(),
-  max_uses: z.int(),
-  constraints: z.array(z.object({ name: z.string(), kind: z.string() })),
-});
 
 /**
  * What an approver grants, `{scope?, ttl?, max_uses?}`, as it is to be kept with the vote. Throws VALIDATION_ERROR where
@@ -33,9 +17,14 @@ const payloadSchema = z.object({
  * it (`standing`; null: all).
  */
 export function checkNarrowing(payload: string, standing: string | null, wanted: unknown): string {
-  const asked = payloadSchema.parse(JSON.parse(payload));
-  const left: Granted = standing === null ? {} : (grantedSchema.parse(JSON.parse(standing)) as Granted);
-  const shown = { ...asked, ...left, scope: { ...asked.scope, ...left.scope } };
+  const asked = permissionPayloadSchema.parse(JSON.parse(payload));
+  const left = standing === null ? {} : grantedLessSchema.parse(JSON.parse(standing));
+  const shown = {
+    constraints: asked.constraints,
+    scope: { ...asked.scope, ...left.scope },
+    ttl_seconds: left.ttl_seconds ?? asked.ttl_seconds,
+    max_uses: left.max_uses ?? asked.max_uses,
+  };
   const { scope, ttl, max_uses } = check(narrowingSchema, wanted);
   for (const [name, value] of Object.entries(scope ?? {})) {
     const asked = Object.hasOwn(shown.scope, name) ? shown.scope[name] : undefined;
@@ -52,7 +41,7 @@ export function checkNarrowing(payload: string, standing: string | null, wanted:
   if (max_uses !== undefined && max_uses > shown.max_uses) {
     throw invalid("granted.max_uses", "are more than were asked for");
   }
-  const kept: Granted = {
+  const kept: GrantedLess = {
     ...left,
     ...(scope === undefined
       ? {}
@@ -65,8 +54,8 @@ export function checkNarrowing(payload: string, standing: string | null, wanted:
 
 /** Of patterns it cannot be told which allows less: what earlier approvers asked for stands beside it. */
 function withStanding(
-  constraints: z.infer<typeof payloadSchema>["constraints"],
-  { scope: left = {} }: Granted,
+  constraints: PermissionPayload["constraints"],
+  { scope: left = {} }: GrantedLess,
   scope: Scope,
 ): Scope {
   const entries = Object.entries(scope).map(([name, value]) => {
@@ -88,7 +77,7 @@ function kindOf(
 /** What is granted of a request where an approver granted less; never more, whatever `granted` says. Null: as asked. */
 export function narrowRow(row: PermissionRow, granted: string | null): PermissionRow {
   if (granted === null) return row;
-  const less: Granted = grantedSchema.parse(JSON.parse(granted)) as Granted;
+  const less = grantedLessSchema.parse(JSON.parse(granted));
   const scope: Record<string, ScopeValue> = { ...row.scope };
   const narrowed = new Set(row.narrowedFields);
   let { constraints } = row.granted;

@@ -1,50 +1,24 @@
-import type { Database } from "../base/database.ts";
 import type { AtEpoch } from "../base/epoch-cache.ts";
 import type { TenantId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
-import type { Reached } from "../approvals/reach.ts";
+import type { ReachedNow } from "../approvals/read-reach.ts";
 import type { Connection } from "../connections/connection.ts";
-import { readSecretUse, type SecretUse } from "../connections/secret-use.ts";
-import type { Agent } from "../identity/agents.ts";
-import { approvalNeed, type SecretTier } from "../identity/approval-need.ts";
-import type { PolicyRef, PolicySet, PolicyVerdict } from "../policies/verdict.ts";
-import type { TokenAsker } from "../tokens/tokens.ts";
-import { readApprovalDelay } from "../vault/approval-delay.ts";
-import { readStrictSecrets, type StrictSecret } from "../vault/strict-secrets.ts";
+import type { Agent } from "../identity/agent-rows.ts";
+import { approvalNeed } from "../identity/approval-need.ts";
+import type { PolicySet, PolicyVerdict } from "../policies/verdict.ts";
+import type { TokenAsker } from "../tokens/issue-terms.ts";
 import type { Action } from "./action.ts";
-
-/** Who has to agree to a permission. */
-export interface Need {
-  /** So many people; 0: nobody. */
-  readonly approvals: number;
-  readonly delaySeconds: number;
-  /** The strictest that its calls reach; null: it makes none. */
-  readonly tier: SecretTier | null;
-  /** Policies that asked for people. */
-  readonly policies: readonly PolicyRef[];
-  /** What it was decided on holds at this epoch of the tenant's. */
-  readonly epoch: number;
-  /** All that it rests on: where any of that changes, what people approved is void (attack 79). */
-  readonly basis: Readonly<Record<string, unknown>>;
-}
+import type { Need } from "./need.ts";
+import { scopesOf } from "./permission-faces.ts";
 
 export interface NeedsParts {
-  readonly db: Database;
   readonly policies: { find(tenantId: TenantId, epoch: number): Promise<AtEpoch<PolicySet>> };
   readonly connections: {
     find(tenantId: TenantId, slug: string, epoch: number): Promise<AtEpoch<Connection | null>>;
   };
-  /** `approvals/reach.ts` has it. */
-  readonly reach: (
-    scopes: readonly string[],
-    strict: readonly StrictSecret[] | null,
-    uses: readonly SecretUse[] | null,
-  ) => Reached;
+  /** `approvals/read-reach.ts` has it. */
+  readonly reach: (tenantId: TenantId, scopes: readonly string[]) => Promise<ReachedNow>;
 }
-
-/** What is looked through for what a connection's calls reach. */
-const MAX_STRICT_SECRETS = 5_000;
-const MAX_CONNECTIONS = 5_000;
 
 /** How many people a permission needs: what the action says, the policies, and the secrets that its calls use. */
 export class Needs {
@@ -68,7 +42,7 @@ export class Needs {
   ): Promise<Need> {
     const { tenantId } = caller;
     const [reached, policies, connection] = await Promise.all([
-      this.#reached(tenantId, action),
+      action.calls && this.#parts.reach(tenantId, scopesOf(action)),
       this.#parts.policies.find(tenantId, at.epoch),
       action.calls && this.#parts.connections.find(tenantId, action.calls.connection, at.epoch),
     ]);
@@ -80,16 +54,7 @@ export class Needs {
       ...{ tier, ip: caller.request.ip, now: at.now },
     });
     if (verdict.kind === "deny") throw denied(verdict);
-    const critical = (reached?.secrets ?? []).filter((secret) => secret.tier === "critical");
-    const delay =
-      tier === "critical"
-        ? await readApprovalDelay(
-            this.#parts.db,
-            tenantId,
-            critical.map(({ path }) => path),
-          )
-        : 0;
-    const needed = approvalNeed(tier ?? "standard", agent.trustTier, delay);
+    const needed = approvalNeed(tier ?? "standard", agent.trustTier, reached?.delaySeconds ?? 0);
     const said = action.approvals > 0 || verdict.kind === "allow" ? action.approvals : 1;
     const isAsked = verdict.kind === "require_approval";
     const approvals = Math.max(said, needed.approvals, isAsked ? verdict.approvals : 0);
@@ -109,22 +74,10 @@ export class Needs {
       },
     };
   }
-
-  /** What the calls of an action reach; null where it makes none. */
-  async #reached(
-    tenantId: TenantId,
-    { calls }: Action,
-  ): Promise<(Reached & { readonly epoch: number }) | null> {
-    if (calls === null) return null;
-    const { db, reach } = this.#parts;
-    const { epoch, value: strict } = await readStrictSecrets(db, tenantId, MAX_STRICT_SECRETS);
-    const uses = strict?.length === 0 ? [] : await readSecretUse(db, tenantId, MAX_CONNECTIONS);
-    return { epoch, ...reach([`connections:call:${calls.connection}`], strict, uses) };
-  }
 }
 
 /** Where there are too many to be told one by one, any change of what the tenant has configured counts. */
-function describeSecrets({ secrets, epoch }: Reached & { readonly epoch: number }): unknown {
+function describeSecrets({ secrets, epoch }: ReachedNow): unknown {
   return secrets?.map(({ path, tier, version }) => [path, tier, version]) ?? { epoch };
 }
 

@@ -1,6 +1,6 @@
 import { canonicalJson } from "../audit/canonical-json.ts";
 import { sha256Hex } from "../base/digest.ts";
-import type { Need } from "./needs.ts";
+import type { Need } from "./need.ts";
 import type { PermissionRow } from "./permission-rows.ts";
 
 /** Digests of other things begin otherwise. */

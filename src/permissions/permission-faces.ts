@@ -3,9 +3,10 @@ import type { AskedCase } from "../approvals/desk.ts";
 import { visibleText } from "../audit/clean.ts";
 import type { AgentCaller } from "../identity/caller.ts";
 import type { GrantedPermission } from "../tokens/permission.ts";
+import type { PermissionPayload } from "../tokens/permission-schemas.ts";
 import type { CallContext, CallRule } from "../tokens/schemas.ts";
 import type { Action } from "./action.ts";
-import type { Need } from "./needs.ts";
+import type { Need } from "./need.ts";
 import { globOf } from "./path-template.ts";
 import type { PermissionRow } from "./permission-rows.ts";
 
@@ -39,24 +40,6 @@ function usersOf(context: Readonly<Record<string, unknown>>): readonly string[] 
   return [...new Set(named)].map((name) => name.slice(0, LIMITS.user));
 }
 
-/** What people are shown of a permission: all of it, since that is what they approve. */
-export interface PermissionPayload {
-  readonly action: string;
-  readonly description: string | null;
-  readonly resource: string | null;
-  readonly scope: PermissionRow["scope"];
-  readonly requested_scope: PermissionRow["scope"];
-  readonly narrowed_fields: readonly string[];
-  readonly template: string | null;
-  readonly ttl_seconds: number;
-  readonly max_uses: number;
-  /** Null: it is used outside of the gateway. */
-  readonly calls: GrantedPermission["calls"];
-  /** What the gateway holds each call against. */
-  readonly constraints: GrantedPermission["constraints"];
-  readonly context: Readonly<Record<string, unknown>>;
-}
-
 const MAX_TEXT = 8_192;
 
 /** The same JSON with nothing in its texts that hides or reorders them: the agent wrote it, people decide on it. */
@@ -74,6 +57,7 @@ export function payloadOf(row: PermissionRow, action: Action): PermissionPayload
     ...{ action: row.action, description: action.description, resource: row.resource },
     ...{ scope: row.scope, requested_scope: row.asked.scope, narrowed_fields: row.narrowedFields },
     ...{ template: row.template, ttl_seconds: row.ttlSeconds, max_uses: row.maxUses },
+    dpop_jkt: row.asked.jkt ?? null,
     ...{ calls: row.granted.calls, constraints: row.granted.constraints },
     context: z.record(z.string(), z.unknown()).parse(visible(row.context)),
   };

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { fitForOutbox } from "../audit/clean.ts";
 import type { AuditEvent } from "../audit/event.ts";
 import { auditOutbox } from "../audit/tables.ts";
+import { failedOn } from "../base/constraint-failure.ts";
 import type { Database } from "../base/database.ts";
 import { type AgentId, idSchema, type PermissionId, type TenantId } from "../base/ids.ts";
 import { decodeCursor, encodeCursor } from "../base/page.ts";
@@ -118,10 +119,7 @@ export async function insertPermission(
 
 /** Whether an insert failed because the same is asked for already. */
 export function isSame(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (at.message.includes("UNIQUE constraint failed: permissions.")) return true;
-  }
-  return false;
+  return failedOn(error, "UNIQUE constraint failed: permissions.");
 }
 
 type Columns = Partial<Omit<PermissionRow, "id" | "tenantId">> & Pick<PermissionRow, "status">;

@@ -1,21 +1,24 @@
-import type { AskedCase, DeskObject } from "../approvals/desk.ts";
-import type { ClaimKey, DeskClaim, Desks } from "../approvals/desks.ts";
+import type { AskedCase, Claim } from "../approvals/desk.ts";
+import type { ClaimKey, Desks } from "../approvals/desks.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Database } from "../base/database.ts";
 import { type AgentId, newId, type PermissionId, type TenantId } from "../base/ids.ts";
 import { newTokenId } from "../base/jurisdiction.ts";
 import { Problem } from "../base/problem.ts";
+import { MAX_WAIT_SECONDS } from "../base/wait-query.ts";
 import type { Redacted } from "../base/redacted.ts";
-import type { Agent } from "../identity/agents.ts";
+import type { Agent } from "../identity/agent-rows.ts";
 import type { AgentCaller, MemberCaller } from "../identity/caller.ts";
 import type { Lease, Leases } from "../identity/leases.ts";
 import { frozen } from "../tokens/denial.ts";
 import { checkBounds } from "../tokens/request-bounds.ts";
-import type { IssuedToken, PermittedToken, TokenAsker } from "../tokens/tokens.ts";
+import type { TokenAsker } from "../tokens/issue-terms.ts";
+import type { IssuedToken, PermittedToken } from "../tokens/tokens.ts";
 import type { Action } from "./action.ts";
 import { readAction } from "./action-rows.ts";
 import { narrowRow } from "./narrow.ts";
-import type { Need, Needs } from "./needs.ts";
+import type { Need } from "./need.ts";
+import type { Needs } from "./needs.ts";
 import { digestOf, factsOf } from "./permission-digest.ts";
 import { describePermission, permissionEvent } from "./permission-events.ts";
 import { caseOf, scopesOf, tokenContextOf, tokenRulesOf } from "./permission-faces.ts";
@@ -32,7 +35,7 @@ import { bindPermission, settlePermission } from "./settle.ts";
 
 export interface PermissionParts {
   readonly db: Database;
-  readonly desks: Pick<Desks, "claim" | "find" | "run">;
+  readonly desks: Pick<Desks, "claim" | "find" | "decided">;
   readonly needs: Needs;
   readonly agents: { get(tenantId: TenantId, agentId: AgentId): Promise<{ readonly agent: Agent }> };
   readonly tokens: {
@@ -53,7 +56,6 @@ export interface Collected {
 
 /** How long a permission waits to be collected; one that people agreed to from when that holds, as their desk has it. */
 const COLLECTED_WITHIN_MS = 15 * 60_000;
-const DECIDED_MARGIN_MS = 5_000;
 
 /** One-time permissions: asked for by agents, answered by people, handed out as a token once. */
 export class Permissions {
@@ -65,10 +67,10 @@ export class Permissions {
 
   /**
    * Asks for a permission, or for what became of the very same request: once people have agreed, it is answered with
-   * the token. Throws NOT_FOUND for no action, SCOPE_DENIED where the agent may not call what the action calls, what
+   * the token. `jkt`: the key that the token is bound to, whoever collects it; null: none. Throws NOT_FOUND for no action, SCOPE_DENIED where the agent may not call what the action calls, what
    * `settlePermission` and `Needs` refuse, and CONFLICT where too many of the agent's wait.
    */
-  async request(caller: AgentCaller, request: PermissionRequest): Promise<Collected> {
+  async request(caller: AgentCaller, request: PermissionRequest, jkt: string | null): Promise<Collected> {
     const { db } = this.#parts;
     const { tenantId, agentId } = caller;
     const { agent, lease } = await this.#agent(caller);
@@ -82,7 +84,10 @@ export class Permissions {
     const draft = {
       ...{ id, tenantId, agentId, action: action.name, actionVersion: action.version, resource },
       template: request.template ?? null,
-      asked: { scope: request.scope, ttlSeconds: request.ttl ?? null, maxUses: request.max_uses ?? null },
+      asked: {
+        ...{ scope: request.scope, ttlSeconds: request.ttl ?? null, maxUses: request.max_uses ?? null },
+        ...(jkt === null ? {} : { jkt }),
+      },
       ...settled,
       context: request.context,
     };
@@ -151,9 +156,7 @@ export class Permissions {
     if (row.status === "approved" && row.collectedAt === null) return this.#recheck(caller, row, null);
     if (row.status !== "pending" || approvalId === null) return { row, token: null };
     if (waitSeconds > 0) {
-      const milliseconds = waitSeconds * 1_000;
-      const decided = (desk: DeskObject) => desk.decided(approvalId, "usable", milliseconds);
-      await desks.run(tenantId, decided, milliseconds + DECIDED_MARGIN_MS);
+      await desks.decided(tenantId, approvalId, "usable", waitSeconds * 1_000);
     }
     const key = { tenantId, agentId, digest };
     const standing = await desks.find(key, row.id);
@@ -169,7 +172,7 @@ export class Permissions {
   }
 
   /** Uses the approval up; null where it is not open any more. */
-  async #useUp(key: ClaimKey, row: PermissionRow): Promise<DeskClaim | null> {
+  async #useUp(key: ClaimKey, row: PermissionRow): Promise<Claim | null> {
     const ended = new Error("not open");
     try {
       return await this.#parts.desks.claim(key, row.id, () => Promise.reject(ended));
@@ -223,7 +226,7 @@ export class Permissions {
     try {
       issued = await tokens.permit(caller, {
         ...{ tokenId: row.tokenId, scopes: scopesOf(granted.granted), allow: tokenRulesOf(granted.granted) },
-        ...{ maxUses: granted.maxUses, context: tokenContextOf(row.context) },
+        ...{ maxUses: granted.maxUses, context: tokenContextOf(row.context), jkt: row.asked.jkt ?? null },
         ...{ expiresAt: collected.expiresAt, permission: granted.granted, epoch },
       });
     } catch (error) {
@@ -266,7 +269,7 @@ export class Permissions {
 }
 
 function waitOf({ wait_for_approval: wait }: PermissionRequest): number {
-  return typeof wait === "number" ? wait : wait ? 60 : 0;
+  return typeof wait === "number" ? wait : wait ? MAX_WAIT_SECONDS : 0;
 }
 
 function noAction(name: string): Problem {
@@ -280,7 +283,7 @@ function columnsOf({ id: _id, tenantId: _tenantId, ...columns }: PermissionRow) 
 }
 
 function standingOf(
-  claim: DeskClaim,
+  claim: Claim,
   row: PermissionRow,
 ): Pick<PermissionRow, "status" | "reason" | "decidedAt" | "expiresAt"> {
   const { decidedAt, expiresAt } = row;

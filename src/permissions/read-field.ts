@@ -66,6 +66,10 @@ export class CallFields {
   }
 
   read(binding: Binding): FieldRead {
+    return this.#plain(this.#find(binding));
+  }
+
+  #find(binding: Binding): FieldRead {
     const [name = ""] = binding.segments;
     switch (binding.place) {
       case "path":
@@ -161,6 +165,16 @@ export class CallFields {
     }
     if (values.length > MAX_VALUES) return bad(`has more than ${MAX_VALUES} items`);
     return values.length === 0 ? MISSING : { kind: "values", values, isPartial: false, isTyped: false };
+  }
+
+  /** Who reads the digits of a number as far as they go finds another one where it has an exponent (attack 29). */
+  #plain(read: FieldRead): FieldRead {
+    const { body } = this.#view;
+    if (read.kind !== "values" || body.kind !== "json" || body.exponents === undefined) return read;
+    const { exponents } = body;
+    const isOne = (value: unknown): boolean =>
+      typeof value === "number" && (exponents === null || exponents.has(value));
+    return read.values.some(isOne) ? bad("is, or may be, written with an exponent") : read;
   }
 
   #body(binding: Binding): FieldRead {

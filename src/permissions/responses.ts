@@ -1,17 +1,9 @@
 import { z } from "zod";
 import { nextCursorSchema, timeSchema } from "../base/answer-parts.ts";
 import { idSchema } from "../base/ids.ts";
+import { shownCallsSchema, shownScopeSchema, shownValueSchema } from "../tokens/permission-schemas.ts";
 import { DECLARED_KINDS } from "./action-schemas.ts";
 import { PERMISSION_STATUSES } from "./schemas.ts";
-
-const valueSchema = z.union([z.number(), z.string(), z.array(z.string())]);
-const scopeSchema = z.record(z.string(), valueSchema);
-
-const callsSchema = z.strictObject({
-  connection: z.string(),
-  methods: z.array(z.string()),
-  paths: z.array(z.string()),
-});
 
 /** An action as it is declared. */
 export const actionSchema = z
@@ -19,7 +11,7 @@ export const actionSchema = z
     name: z.string(),
     version: z.int().describe("Up by one with every change."),
     description: z.string().nullable(),
-    calls: callsSchema
+    calls: shownCallsSchema
       .extend({ fields: z.array(z.string()).nullable().describe("null: any.") })
       .nullable()
       .describe("null: used outside of the gateway."),
@@ -30,8 +22,8 @@ export const actionSchema = z
         field: z.string().nullable(),
         also: z.array(z.string()),
         required: z.boolean(),
-        default: valueSchema.nullable(),
-        cap: valueSchema.nullable(),
+        default: shownValueSchema.nullable(),
+        cap: shownValueSchema.nullable(),
         as: z.literal("text").nullable(),
         description: z.string().nullable(),
       }),
@@ -45,7 +37,7 @@ export const actionSchema = z
       z.string(),
       z.strictObject({
         description: z.string().nullable(),
-        scope: scopeSchema,
+        scope: shownScopeSchema,
         ttl_seconds: z.int().nullable(),
         max_uses: z.int().nullable(),
       }),
@@ -70,11 +62,13 @@ export const permissionSchema = z
     action_version: z.int(),
     resource: z.string().nullable(),
     template: z.string().nullable(),
-    scope: scopeSchema.describe("What is granted, or would be: no more than was asked for."),
-    requested_scope: scopeSchema,
+    scope: shownScopeSchema.describe("What is granted, or would be: no more than was asked for."),
+    requested_scope: shownScopeSchema,
     narrowed: z.boolean().describe("Whether that is less than what was asked for."),
     narrowed_fields: z.array(z.string()).describe("In what: members of the scope, `ttl`, `max_uses`."),
-    calls: callsSchema.nullable().describe("What its token may call; null: used outside of the gateway."),
+    calls: shownCallsSchema
+      .nullable()
+      .describe("What its token may call; null: used outside of the gateway."),
     max_uses: z.int(),
     uses_left: z.int().nullable().describe("null where it cannot be used."),
     ttl_seconds: z.int().describe("How long its token lives, from when it is handed out."),
@@ -82,6 +76,10 @@ export const permissionSchema = z
     approval_id: idSchema("approval").nullable(),
     approvals_needed: z.int(),
     reason: z.string().nullable().describe("Why it was denied."),
+    dpop_jkt: z
+      .string()
+      .nullable()
+      .describe("The key that its token is bound to: each use must prove it. It was asked for with a proof."),
     token_id: idSchema("token").nullable().describe("null until it is handed out."),
     token: z.string().optional().describe("The token itself, shown to the agent this once: `vkt_…`."),
     requested_at: timeSchema,
@@ -102,7 +100,7 @@ export const permissionVerdictSchema = z
     status: z.enum(PERMISSION_STATUSES).nullable().describe("null where the permission is not yours to see."),
     action: z.string().nullable(),
     resource: z.string().nullable(),
-    scope: scopeSchema.nullable(),
+    scope: shownScopeSchema.nullable(),
     uses_left: z.int().nullable(),
     expires_at: timeSchema.nullable(),
   })

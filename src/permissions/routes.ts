@@ -2,7 +2,9 @@ import { z } from "zod";
 import type { Api } from "../api/context.ts";
 import { declareFor } from "../base/endpoint.ts";
 import { idSchema } from "../base/ids.ts";
+import { waitQuerySchema } from "../base/wait-query.ts";
 import type { AgentCaller, MemberCaller } from "../identity/caller.ts";
+import { clientUrl } from "../identity/dpop/presented.ts";
 import type { Collected } from "./permissions.ts";
 import {
   permissionListSchema,
@@ -15,7 +17,6 @@ import {
   permissionRequestSchema,
   permissionTokenSchema,
   permissionUseSchema,
-  permissionWaitQuerySchema,
 } from "./schemas.ts";
 import type { Standing } from "./standing.ts";
 
@@ -35,14 +36,14 @@ export const permissionEndpoints = [
     tag,
     summary: "Ask for permission to do one thing",
     description:
-      "201 with the token where it is granted, 202 while people have to agree, 200 where they have denied it. The same request again meanwhile is the same one, and so is `GET /v1/permissions/{id}`: whichever comes first once it is approved has the token, once.",
+      "201 with the token where it is granted, 202 while people have to agree, 200 where they have denied it. The same request again meanwhile is the same one, and so is `GET /v1/permissions/{id}`: whichever comes first once it is approved has the token, once. With a proof in `DPoP` (RFC 9449) the token is bound to its key.",
     access: { agent: true },
     body: permissionRequestSchema,
     responses: { 200: permissionSchema, 201: permissionSchema, 202: permissionSchema },
     errors: ["NOT_FOUND", "SCOPE_DENIED", "POLICY_DENIED", "PERMISSION_DENIED", "TENANT_FROZEN", "CONFLICT"],
     handler: async ({ caller, body, c }) => {
-      const { permissions, permissionStandings } = c.get("services");
-      const collected = await permissions.request(caller, body);
+      const { permissions, permissionStandings, proofs } = c.get("services");
+      const collected = await permissions.request(caller, body, await proofs.keyOf(c.req.raw));
       const standing = await standingOf(permissionStandings, collected);
       const status = collected.token !== null ? 201 : standing.status === "pending" ? 202 : 200;
       return c.json(render(standing, collected), status);
@@ -75,7 +76,7 @@ export const permissionEndpoints = [
     summary: "One permission; to its agent with the token, once it is approved and that once",
     access: { roles: READERS, agent: true },
     params: permissionParams,
-    query: permissionWaitQuerySchema,
+    query: waitQuerySchema,
     responses: { 200: permissionSchema },
     errors: ["NOT_FOUND", "SCOPE_DENIED", "POLICY_DENIED", "TENANT_FROZEN", "CONFLICT"],
     handler: async ({ caller, params, query, c }) => {
@@ -124,15 +125,17 @@ export const permissionEndpoints = [
     tag,
     summary: "Use a permission outside of the gateway: one use is charged before it is answered",
     description:
-      "Of actions without `calls`; through the gateway, the call itself is the use. `details` are held against the constraints.",
+      "Of actions without `calls`; through the gateway, the call itself is the use. `details` are held against the constraints. A token that is bound to a key takes a proof for this request in `DPoP`, with the token's `ath` (RFC 9449).",
     access: { agent: true },
     params: permissionParams,
     body: permissionUseSchema,
     responses: { 200: permissionUsedSchema },
     errors: ["CONFLICT", "PERMISSION_DENIED", "USES_EXHAUSTED", "ADDRESS_DENIED", "TENANT_FROZEN"],
     handler: async ({ caller, params, body, c }) => {
-      const { permissionUses, permissionStandings } = c.get("services");
-      await permissionUses.use(caller, params.id, body, c.get("request"));
+      const { permissionUses, permissionStandings, origin } = c.get("services");
+      const { method, url, headers } = c.req.raw;
+      const sent = { method, url: clientUrl(origin, url), proof: headers.get("dpop") };
+      await permissionUses.use(caller, params.id, body, { ...c.get("request"), ...sent });
       const { row, usesLeft } = await permissionStandings.get(caller.tenantId, null, params.id);
       const left = usesLeft ?? 0;
       return c.json({ id: row.id, status: left > 0 ? "approved" : "used", uses_left: left });
@@ -198,6 +201,7 @@ function render({ row, status, usesLeft }: Standing, collected?: Collected) {
     calls: row.granted.calls,
     ...{ max_uses: row.maxUses, uses_left: usesLeft, ttl_seconds: row.ttlSeconds, context: row.context },
     ...{ approval_id: row.approvalId, approvals_needed: row.approvalsNeeded, reason: row.reason },
+    dpop_jkt: row.asked.jkt ?? null,
     token_id: row.collectedAt === null ? null : row.tokenId,
     ...(token === null ? {} : { token: token.reveal() }),
     requested_at: iso(row.createdAt),

@@ -3,9 +3,9 @@ import { atMostAsJson } from "../base/bounds.ts";
 import { durationSchema } from "../base/duration.ts";
 import { idSchema } from "../base/ids.ts";
 import { pageSchema } from "../base/page.ts";
+import { MAX_WAIT_SECONDS } from "../base/wait-query.ts";
 import { actionNameSchema, resourceSchema, scopeSchema, templateNameSchema } from "./action-schemas.ts";
 
-export const MAX_WAIT_SECONDS = 60;
 const MAX_CONTEXT = 4_096;
 const MAX_DETAILS = 65_536;
 
@@ -44,18 +44,6 @@ export const permissionListQuerySchema = pageSchema
   .strict();
 export type PermissionListQuery = z.infer<typeof permissionListQuerySchema>;
 
-const WAIT = `must be whole seconds from 0 to ${MAX_WAIT_SECONDS}, such as 30`;
-
-export const permissionWaitQuerySchema = z.strictObject({
-  wait: z
-    .string()
-    .regex(/^[0-9]{1,2}$/, WAIT)
-    .transform(Number)
-    .refine((seconds) => seconds <= MAX_WAIT_SECONDS, WAIT)
-    .optional()
-    .describe("Answer once people have, after so many seconds at most."),
-});
-
 const tokenSchema = z.string().min(1).max(4_096);
 
 export const permissionTokenSchema = z.strictObject({ token: tokenSchema });
@@ -77,4 +65,3 @@ export const narrowingSchema = z
     max_uses: z.int().min(1).max(1_000_000).optional(),
   })
   .refine((narrowing) => Object.keys(narrowing).length > 0, "must narrow something");
-export type Narrowing = z.infer<typeof narrowingSchema>;

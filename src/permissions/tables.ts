@@ -31,6 +31,8 @@ export interface AskedPermission {
   readonly scope: Scope;
   readonly ttlSeconds: number | null;
   readonly maxUses: number | null;
+  /** The thumbprint of the key that its token is bound to (RFC 7638); left out: none. */
+  readonly jkt?: string;
 }
 
 /** Requests for permissions, and what became of them. All times are milliseconds since 1970. */

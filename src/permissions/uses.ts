@@ -1,7 +1,10 @@
+import { proofRefused } from "../base/bearer.ts";
 import { newId, type PermissionId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import type { RequestInfo } from "../base/request.ts";
 import type { AgentCaller } from "../identity/caller.ts";
+import type { Presented, SpendableProof } from "../identity/dpop/presented.ts";
+import type { Proofs } from "../identity/dpop/proofs.ts";
 import type { Leases } from "../identity/leases.ts";
 import type { RequestView } from "../policies/request-view.ts";
 import type { Admission } from "../tokens/admission.ts";
@@ -12,14 +15,15 @@ import type { GrantedPermission } from "../tokens/permission.ts";
 import { isBelowWatermark } from "../tokens/watermarks.ts";
 import { enforceConstraints } from "./enforce.ts";
 
-/** Whether its address can be held against an allowlist. */
-type From = RequestInfo & { readonly sharedAddress: boolean };
+/** Where a use comes from: whether its address can be held against an allowlist, and what proves its token's key. */
+type From = RequestInfo & Pick<Presented, "method" | "url" | "proof"> & { readonly sharedAddress: boolean };
 
 export interface UsesParts {
   readonly admission: Pick<Admission, "charge" | "deny">;
   /** Throws UNAUTHORIZED for whatever is not live. */
   readonly identify: (token: string) => Promise<Grant>;
   readonly leases: Pick<Leases, "current" | "ask">;
+  readonly proofs: Pick<Proofs, "check">;
   readonly waitUntil: (promise: Promise<unknown>) => void;
 }
 
@@ -53,7 +57,7 @@ export class PermissionUses {
 
   /**
    * One use, charged and recorded before it is answered; how often the token was then used. Throws UNAUTHORIZED for a
-   * token that is not this permission's, CONFLICT where the gateway's calls are its uses, and PERMISSION_DENIED where
+   * token that is not this permission's, or whose key is not proven, CONFLICT where the gateway's calls are its uses, and PERMISSION_DENIED where
    * `details` do not meet its constraints.
    */
   async use(
@@ -71,17 +75,34 @@ export class PermissionUses {
       });
     }
     const event = useEvent(grant, caller, details);
+    const proof = await this.#prove(grant, token, event, from);
     const verdict = enforceConstraints(permission, viewOf(details), {});
     if (verdict.kind === "deny") {
-      this.#parts.admission.deny(grant, `permission_${verdict.constraint}`, event);
+      const { constraint } = verdict;
+      this.#parts.admission.deny(grant, `permission_${constraint}`, event, { constraint });
       throw new Problem("PERMISSION_DENIED", "The permission does not cover this use.", { why: verdict.why });
     }
-    return { grant, uses: await this.#charge(grant, verdict.tallies, event, from) };
+    return { grant, uses: await this.#charge(grant, verdict.tallies, proof, event, from) };
+  }
+
+  /** What is to be spent with the use; null for a token that is bound to no key. */
+  async #prove(
+    grant: PermittedGrant,
+    token: string,
+    event: EventDraft,
+    { method, url, proof }: From,
+  ): Promise<SpendableProof | null> {
+    const presented = { token, scheme: "own", proof, method, url } as const;
+    const verdict = await this.#parts.proofs.check(presented, grant.jkt);
+    if (verdict.kind === "ok") return verdict.proof;
+    this.#parts.admission.deny(grant, `proof_${verdict.reason}`, event);
+    throw proofRefused();
   }
 
   async #charge(
     grant: PermittedGrant,
     tallies: Parameters<Admission["charge"]>[1]["tallies"],
+    proof: SpendableProof | null,
     event: EventDraft,
     from: From,
   ): Promise<number> {
@@ -97,7 +118,7 @@ export class PermissionUses {
       const targets = { connection: null, secrets: [], classes: [] };
       if (isBelowWatermark(grant, lease.watermarks, targets)) throw unauthorized();
       const charge = { callId, epoch: lease.epoch, ip, event, tallies: tallies ?? [] };
-      const verdict = await admission.charge(grant, charge);
+      const verdict = await admission.charge(grant, proof === null ? charge : { ...charge, proof });
       if (verdict.kind === "allowed") return verdict.uses;
       if (verdict.kind !== "stale") throw denialOf(verdict, unauthorized);
       ({ epoch } = verdict);

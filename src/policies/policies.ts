@@ -3,7 +3,8 @@ import type { Clock } from "../base/clock.ts";
 import type { Database, Statement } from "../base/database.ts";
 import { type AtEpoch, EpochCache } from "../base/epoch-cache.ts";
 import { newId, type PolicyId, type TenantId } from "../base/ids.ts";
-import { decodeCursor, encodeCursor, type Page } from "../base/page.ts";
+import { againIfOvertaken } from "../base/overtaken.ts";
+import { decodeCursor, type Page, pageOf } from "../base/page.ts";
 import { Problem } from "../base/problem.ts";
 import type { MemberCaller } from "../identity/caller.ts";
 import type { Change, ChangeResult, TenantChanges } from "../identity/changes.ts";
@@ -39,6 +40,8 @@ export interface PoliciesParts {
   readonly changes: TenantChanges;
   /** Throws STEP_UP_REQUIRED for a person who has not signed in just now. */
   readonly requireFresh: (caller: MemberCaller) => void;
+  /** Throws ROLE_DENIED for a person whom a credential for scripts let in within the last day. */
+  readonly requireVetted: (caller: MemberCaller) => Promise<void>;
   readonly clock: Clock;
   readonly waitUntil: (promise: Promise<unknown>) => void;
 }
@@ -50,7 +53,6 @@ export interface ChangedPolicy {
 
 /** Isolates keep every enabled policy of a tenant at hand, compiled. */
 const BOUNDS = { max: 500, maxCharacters: 256 * 1_024 };
-const ATTEMPTS = 4;
 
 const atHand = new EpochCache<LoadedPolicies>(1_000);
 const nameCursor = z.tuple([z.string()]);
@@ -86,12 +88,8 @@ export class Policies {
   ): Promise<{ readonly policies: readonly Policy[]; readonly nextCursor: string | null }> {
     const after = page.cursor === undefined ? "" : decodeCursor(page.cursor, nameCursor)[0];
     const rows = await listRows(this.#parts.db, tenantId, after, page.limit + 1);
-    const shown = rows.slice(0, page.limit).map(fromRow);
-    const last = shown.at(-1);
-    return {
-      policies: shown,
-      nextCursor: rows.length > page.limit && last ? encodeCursor([last.name]) : null,
-    };
+    const { items, nextCursor } = pageOf(rows, page.limit, ({ name }) => [name]);
+    return { policies: items.map(fromRow), nextCursor };
   }
 
   /** The newest first; a policy that is deleted has them still. Throws NOT_FOUND. */
@@ -106,12 +104,8 @@ export class Policies {
     if (rows.length === 0 && page.cursor === undefined) {
       throw new Problem("NOT_FOUND", "There is no such policy.");
     }
-    const shown = rows.slice(0, page.limit);
-    const last = shown.at(-1);
-    return {
-      versions: shown,
-      nextCursor: rows.length > page.limit && last ? encodeCursor([last.version]) : null,
-    };
+    const { items, nextCursor } = pageOf(rows, page.limit, ({ version }) => [version]);
+    return { versions: items, nextCursor };
   }
 
   /**
@@ -120,7 +114,7 @@ export class Policies {
    */
   async create(caller: MemberCaller, input: PolicyCreate): Promise<ChangedPolicy> {
     const content = draftOf(input);
-    this.#allow(caller, null, content);
+    await this.#allow(caller, null, content);
     const now = this.#parts.clock();
     const policy: Policy = {
       ...{ id: newId("policy"), ...content, version: 1, createdAt: now, updatedAt: now },
@@ -155,7 +149,7 @@ export class Policies {
   async remove(caller: MemberCaller, id: PolicyId): Promise<ChangeResult> {
     const { change } = await this.#changeRow(caller, id, async (row, now) => {
       const before = contentOf(fromRow(row));
-      this.#allow(caller, before, null);
+      await this.#allow(caller, before, null);
       const gone = { id, version: row.version + 1 };
       return {
         answer: null,
@@ -178,7 +172,7 @@ export class Policies {
       const before = contentOf(fromRow(row));
       const { after, of } = await plan(before);
       checkCondition(after);
-      this.#allow(caller, before, after);
+      await this.#allow(caller, before, after);
       const version = row.version + 1;
       const policy: Policy = { ...fromRow(row), ...after, version, updatedAt: now };
       const told = { ...describeChange(before, after), ...(of === undefined ? {} : { rolled_back_to: of }) };
@@ -196,10 +190,14 @@ export class Policies {
 
   /**
    * Taking away what refuses or asks is for a person who has signed in just now: else a credential for scripts, which
-   * can approve nothing, could do without approvals. Adding what allows is for such a person, or a script. Throws
-   * ROLE_DENIED and STEP_UP_REQUIRED.
+   * can approve nothing, could do without approvals, by itself or by a person whom it let in (attack 96). Adding what
+   * allows is for a person who has signed in just now, or a script. Throws ROLE_DENIED and STEP_UP_REQUIRED.
    */
-  #allow(caller: MemberCaller, before: PolicyContent | null, after: PolicyContent | null): void {
+  async #allow(
+    caller: MemberCaller,
+    before: PolicyContent | null,
+    after: PolicyContent | null,
+  ): Promise<void> {
     const kind = loosening(before, after);
     if (kind === null) return;
     if (kind === "guard" && caller.script) {
@@ -208,6 +206,7 @@ export class Policies {
       });
     }
     this.#parts.requireFresh(caller);
+    if (kind === "guard") await this.#parts.requireVetted(caller);
   }
 
   /** What every change of a policy does beside changing its row. */
@@ -231,16 +230,12 @@ export class Policies {
       now: number,
     ) => Promise<{ readonly answer: T; readonly name: string; readonly change: Change }>,
   ): Promise<{ readonly answer: T; readonly change: ChangeResult }> {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const row = await getRow(this.#parts.db, caller.tenantId, id);
-      const { answer, name, change } = await plan(row, this.#parts.clock());
-      try {
-        return { answer, change: await this.#apply(caller, name, change) };
-      } catch (error) {
-        if (!isOvertaken(error)) throw error;
-      }
-    }
-    throw new Problem("CONFLICT", "Others are changing this policy at the same time. Try again.");
+    const { db, clock } = this.#parts;
+    return againIfOvertaken("policy", isOvertaken, async () => {
+      const row = await getRow(db, caller.tenantId, id);
+      const { answer, name, change } = await plan(row, clock());
+      return { answer, change: await this.#apply(caller, name, change) };
+    });
   }
 
   async #apply({ tenantId }: MemberCaller, name: string, change: Change): Promise<ChangeResult> {

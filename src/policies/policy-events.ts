@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from "node:util";
+import { changedMembers } from "../audit/changed-members.ts";
 import type { AuditEvent } from "../audit/event.ts";
 import { newId, type PolicyId } from "../base/ids.ts";
 import type { MemberCaller } from "../identity/caller.ts";
@@ -45,8 +45,5 @@ export function describeChange(
   before: PolicyContent,
   after: PolicyContent,
 ): Readonly<Record<string, unknown>> {
-  const [was, is] = [describePolicy(before), describePolicy(after)];
-  const changed = Object.keys(is).filter((name) => !isDeepStrictEqual(was[name], is[name]));
-  const only = (all: typeof is) => Object.fromEntries(changed.map((name) => [name, all[name]]));
-  return { name: after.name, changed, after: only(is), before: only(was) };
+  return { name: after.name, ...changedMembers(describePolicy(before), describePolicy(after)) };
 }

@@ -1,5 +1,6 @@
 import { and, asc, desc, eq, gt, isNull, lt, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { failedOn } from "../base/constraint-failure.ts";
 import type { Database, Statement } from "../base/database.ts";
 import type { AgentId, PolicyId, TenantId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
@@ -95,11 +96,6 @@ export async function listRows(
     .limit(limit);
 }
 
-/** Every policy of a tenant, which has a bounded number of them. */
-export async function allRows(db: Database, tenantId: TenantId): Promise<readonly PolicyRow[]> {
-  return db.of(tenantId).select().from(policies).orderBy(asc(policies.id));
-}
-
 /** Those below a version, the newest first; also of a policy that is deleted. */
 export async function versionRows(
   db: Database,
@@ -170,12 +166,4 @@ export function isOvertaken(error: unknown): boolean {
 /** Whether a batch failed on `unlessTooMany`. */
 export function isTooMany(error: unknown): boolean {
   return failedOn(error, "NOT NULL constraint failed: policies.name");
-}
-
-/** drizzle wraps what the database said. */
-function failedOn(error: unknown, constraint: string): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (at.message.includes(constraint)) return true;
-  }
-  return false;
 }

@@ -1,6 +1,9 @@
 /** By name; a name that came several times as a list (`expand[]=a&expand[]=b`). Names and values are decoded once. */
 export type Parameters = Readonly<Record<string, string | readonly string[]>>;
 
+/** Numbers of a JSON text that are written with an exponent; null where they are too many to tell. */
+export type Exponents = ReadonlySet<number> | null;
+
 /** What policies and permissions see of a body: the very bytes that are sent, read once. */
 export type BodyView =
   | { readonly kind: "none" }
@@ -8,7 +11,8 @@ export type BodyView =
    * `value`: what JSON.parse gives, or a form's Parameters, whose names stay flat (`metadata[order]`). Objects have no
    * prototype.
    */
-  | { readonly kind: "json" | "form"; readonly value: unknown }
+  | { readonly kind: "json"; readonly value: unknown; readonly exponents?: Exponents }
+  | { readonly kind: "form"; readonly value: unknown }
   /** Of no type that is read here; `why` completes "the body …". */
   | { readonly kind: "unreadable"; readonly why: string }
   /** Nothing that applies looks into it: it streams past. */

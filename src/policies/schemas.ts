@@ -16,7 +16,7 @@ const line = (max: number) =>
 
 export const policyNameSchema = line(100).describe("Unique among the tenant's policies.");
 
-export const slugGlobSchema = z
+const slugGlobSchema = z
   .string()
   .regex(/^[a-z0-9*-]{1,63}$/, 'must be a connection\'s slug, or a glob such as "stripe-*"')
   .refine((glob) => glob.split("*").length <= MAX_STARS + 1, `must have at most ${MAX_STARS} of "*"`);

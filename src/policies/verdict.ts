@@ -1,3 +1,4 @@
+import type { DeniedBy } from "../base/denied-by.ts";
 import type { AgentId, PolicyId, TokenId } from "../base/ids.ts";
 import type { RequestView } from "./request-view.ts";
 
@@ -15,6 +16,13 @@ export interface PolicyRef {
   readonly version: number;
   readonly message: string | null;
 }
+
+/** The policy, as the trail tells that it refused. */
+export function policyBy({ id, name, version }: PolicyRef, cause: PolicyCause): DeniedBy {
+  return { policy_id: id, policy_name: name, policy_version: version, policy_cause: cause };
+}
+
+type PolicyCause = Extract<DeniedBy, { policy_id: PolicyId }>["policy_cause"];
 
 export type PolicyVerdict =
   /** Nothing matched: the connection's default holds. */

@@ -4,6 +4,7 @@ import { BoundedCache } from "../base/cache.ts";
 import type { Clock } from "../base/clock.ts";
 import { databaseAway } from "../base/database-away.ts";
 import type { Database } from "../base/database.ts";
+import type { DeniedBy } from "../base/denied-by.ts";
 import type { TokenId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import { SingleFlight } from "../base/single-flight.ts";
@@ -208,11 +209,11 @@ export class Admission {
   }
 
   /** Records a refusal that was decided before charging; the answer does not wait for it. */
-  deny(grant: Grant, reason: string, event: EventDraft): void {
+  deny(grant: Grant, reason: string, event: EventDraft, by?: DeniedBy): void {
     const root = rootOf(grant);
     this.#waitUntil(
       this.#object(root.tokenId)
-        .deny(grant.tokenId, grant.tenantId, root.expiresAt, reason, event)
+        .deny(grant.tokenId, grant.tenantId, root.expiresAt, reason, event, by)
         .catch(() => undefined),
     );
   }

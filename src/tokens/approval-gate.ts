@@ -1,7 +1,7 @@
 import type { ApprovalId, TenantId, TokenId } from "../base/ids.ts";
-import type { Agent } from "../identity/agents.ts";
+import type { Agent } from "../identity/agent-rows.ts";
+import type { IssueTerms, TokenAsker } from "./issue-terms.ts";
 import type { TokenRequest } from "./schemas.ts";
-import type { IssueTerms, TokenAsker } from "./tokens.ts";
 
 /** A request for a token that people have to answer first. Times are milliseconds since 1970. */
 export interface HeldRequest {

@@ -1,4 +1,5 @@
 import type { AuditEvent } from "../audit/event.ts";
+import type { DeniedBy } from "../base/denied-by.ts";
 import type { BudgetClaim } from "../budgets/claim.ts";
 import type { HolderState, Recall } from "../budgets/lease.ts";
 import type { BudgetId } from "../base/ids.ts";
@@ -125,7 +126,7 @@ export interface TokenObject {
   preview(request: PreviewRequest): Promise<ChargePreview>;
   /**
    * Records a refusal decided before charging; repeated ones are one event per reason and minute, with a count.
-   * `expiresAt` is the object's, which is the root's.
+   * `expiresAt` is the object's, which is the root's. `by`: told apart by it, and told with it.
    */
   deny(
     tokenId: string,
@@ -133,6 +134,7 @@ export interface TokenObject {
     expiresAt: number,
     reason: string,
     event: EventDraft,
+    by?: DeniedBy,
   ): Promise<void>;
   /** Each is taken once, however often it is told. */
   settle(outcomes: readonly CallOutcome[]): Promise<void>;

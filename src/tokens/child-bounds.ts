@@ -52,7 +52,7 @@ export function narrow(parent: Grant, request: ChildTokenRequest, now: number): 
 }
 
 /** Whether each call that `inner` covers is covered by `outer`; null covers all. */
-export function coversRule(outer: readonly CallRule[] | null, inner: CallRule): boolean {
+function coversRule(outer: readonly CallRule[] | null, inner: CallRule): boolean {
   if (outer === null) return true;
   const may = outer.filter(
     (rule) =>

@@ -1,9 +1,8 @@
 import { getTableColumns } from "drizzle-orm";
 import type { AuditEvent } from "../audit/event.ts";
-import { fitForOutbox } from "../audit/clean.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Database } from "../base/database.ts";
-import { newId, type TenantId } from "../base/ids.ts";
+import type { TenantId } from "../base/ids.ts";
 import { newTokenId } from "../base/jurisdiction.ts";
 import { Problem } from "../base/problem.ts";
 import { Redacted } from "../base/redacted.ts";
@@ -13,6 +12,7 @@ import type { ChildTokenRequest } from "./child-schemas.ts";
 import type { Grant } from "./grant.ts";
 import { MAX_LINE, rootOf } from "./line.ts";
 import { tokens } from "./tables.ts";
+import { tokenEvent } from "./token-events.ts";
 import type { TokenSigner } from "./token.ts";
 
 /** Of one root, at the same time: those that have not expired, revoked ones included. */
@@ -69,12 +69,7 @@ export class ChildTokens {
       issuedAt: now,
       ancestors: [...parent.ancestors, { tokenId, scopes, maxUses, rate, issuedAt, expiresAt }],
     };
-    const event = fitForOutbox({
-      ...{ id: newId("event"), event_type: "token.issued", resource_type: "token", resource: child.tokenId },
-      ...{ actor, ip_address: request.ip, user_agent: request.userAgent, outcome: "success" },
-      timestamp: new Date(now).toISOString(),
-      context: eventContext(request.requestId, child),
-    });
+    const event = tokenEvent({ actor, request }, now, child.tokenId, "token.issued", eventContext(child));
     if (!(await this.#insert(child, event, now))) {
       throw new Problem("CONFLICT", `A token has at most ${MAX_CHILDREN} children that have not expired.`, {
         why: "Wait for some to expire, or give them shorter lives.",
@@ -132,9 +127,8 @@ function columnsOf(child: Grant): readonly (readonly [name: string, value: unkno
 }
 
 /** The long ones last: what does not fit into the ledger's bound is cut off from the end. */
-function eventContext(requestId: string, child: Grant): AuditEvent["context"] {
+function eventContext(child: Grant): AuditEvent["context"] {
   return {
-    request_id: requestId,
     ...{
       agent_id: child.agentId,
       parent_id: child.ancestors.at(-1)?.tokenId,

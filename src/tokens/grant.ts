@@ -1,5 +1,5 @@
 import type { AgentId, TenantId, TokenId } from "../base/ids.ts";
-import type { Ancestor } from "./line.ts";
+import type { Ancestor } from "./ancestor.ts";
 import type { GrantedPermission } from "./permission.ts";
 import type { CallContext, CallRule, Rate } from "./schemas.ts";
 import type { tokens } from "./tables.ts";

@@ -1,17 +1,7 @@
 import type { TokenId } from "../base/ids.ts";
+import type { Ancestor } from "./ancestor.ts";
 import type { ChargeRequest, LineMember } from "./charge.ts";
 import type { Grant } from "./grant.ts";
-import type { Rate } from "./schemas.ts";
-
-/** A token from which another descends, with what holds for its descendants as well; as immutable as a grant. */
-export interface Ancestor {
-  readonly tokenId: TokenId;
-  readonly scopes: readonly string[];
-  readonly maxUses: number | null;
-  readonly rate: Rate | null;
-  readonly issuedAt: number;
-  readonly expiresAt: number;
-}
 
 /** A token, its parent, and so on up to the one that an agent asked for: so many at most. */
 export const MAX_LINE = 5;

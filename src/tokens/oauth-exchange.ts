@@ -1,15 +1,17 @@
 import { inAllowlist } from "../base/address.ts";
 import type { Clock } from "../base/clock.ts";
+import type { DeniedBy } from "../base/denied-by.ts";
 import { Problem } from "../base/problem.ts";
 import type { Redacted } from "../base/redacted.ts";
 import type { RequestInfo } from "../base/request.ts";
 import { scopeSchema, withinBounds } from "../base/scope.ts";
 import type { Workload, Workloads } from "../identity/trust/workloads.ts";
 import type { Grant } from "./grant.ts";
+import { CHANGED_MEANWHILE } from "./insert-token.ts";
 import type { RefusedExchanges } from "./oauth-refusals.ts";
 import { type ExchangeRequest, SUBJECT_TOKEN_TYPES } from "./oauth-schemas.ts";
 import type { TokenRequest } from "./schemas.ts";
-import { CHANGED_MEANWHILE, type Tokens } from "./tokens.ts";
+import type { Tokens } from "./tokens.ts";
 
 /** How long a token lives where neither the rule nor the request says. */
 const DEFAULT_TTL_SECONDS = 3_600;
@@ -63,7 +65,8 @@ export class Exchange {
         const isChanged = error.message === CHANGED_MEANWHILE;
         if (isChanged && round < ROUNDS) continue;
         if (isChanged) throw away("The agent is being changed. Try again.");
-        if (error.status < 500) this.#note(workload, error.code, request, workload.evidence);
+        if (error.status < 500)
+          this.#note(workload, error.code, request, workload.evidence, error.options.by);
         throw error;
       }
     }
@@ -136,10 +139,11 @@ export class Exchange {
     reason: string,
     request: ClientInfo,
     context: Readonly<Record<string, unknown>>,
+    by?: DeniedBy,
   ): void {
     if (agent === null) return;
     const { tenantId, agentId } = agent;
-    this.#refused.note({ tenantId, agentId, reason, context, request });
+    this.#refused.note({ tenantId, agentId, reason, by, context, request });
   }
 }
 

@@ -1,6 +1,7 @@
 import { fitForOutbox } from "../audit/clean.ts";
 import { auditOutbox } from "../audit/tables.ts";
 import { BoundedCache } from "../base/cache.ts";
+import type { DeniedBy } from "../base/denied-by.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Database } from "../base/database.ts";
 import { type AgentId, newId, type TenantId } from "../base/ids.ts";
@@ -8,7 +9,7 @@ import type { RequestInfo } from "../base/request.ts";
 
 const MINUTE_MS = 60_000;
 
-/** What an isolate has written down of refused exchanges: by agent and reason, when, and how many came since. */
+/** What an isolate has written down of refused exchanges: by agent, reason and rule, when, and how many came since. */
 export class RefusalCounts {
   readonly #groups = new BoundedCache<string, { readonly minute: number; repeats: number }>(1_000);
 
@@ -29,12 +30,13 @@ export interface RefusedExchange {
   readonly tenantId: TenantId;
   readonly agentId: AgentId;
   readonly reason: string;
+  readonly by: DeniedBy | undefined;
   readonly context: Readonly<Record<string, unknown>>;
   readonly request: RequestInfo;
 }
 
 /**
- * Refused exchanges in their agent's ledger: anybody can cause one, so alike ones are one event per agent, reason,
+ * Refused exchanges in their agent's ledger: anybody can cause one, so alike ones are one event per agent, reason, rule,
  * minute and isolate; the next says how many came before it.
  */
 export class RefusedExchanges {
@@ -62,12 +64,13 @@ export class RefusedExchanges {
   /** The answer does not wait for it. */
   note(refused: RefusedExchange): void {
     const now = this.#clock();
-    const repeats = this.#counts.next(`${refused.agentId}\n${refused.reason}`, now);
+    const { agentId, reason, by } = refused;
+    const repeats = this.#counts.next(`${agentId}\n${reason}\n${JSON.stringify(by)}`, now);
     if (repeats !== null) this.#waitUntil(this.#write(refused, repeats, now).catch(() => undefined));
   }
 
   async #write(
-    { tenantId, agentId, reason, context, request }: RefusedExchange,
+    { tenantId, agentId, reason, by, context, request }: RefusedExchange,
     repeats: number,
     now: number,
   ) {
@@ -86,6 +89,7 @@ export class RefusedExchanges {
         request_id: request.requestId,
         grant: "token-exchange",
         reason,
+        ...by,
         ...context,
         ...(repeats > 0 ? { repeated_before: repeats } : {}),
       },

@@ -1,7 +1,7 @@
 import { coversCidr } from "../base/address.ts";
 import { Problem } from "../base/problem.ts";
 import { withinBounds } from "../base/scope.ts";
-import type { Agent } from "../identity/agents.ts";
+import type { Agent } from "../identity/agent-rows.ts";
 
 /** Throws SCOPE_DENIED where an agent asks for a token that its own bounds do not cover. */
 export function checkBounds(

@@ -63,7 +63,7 @@ const tokenFields = {
 };
 
 /** A token as lists show it: never the token itself. */
-export const tokenSchema = z.strictObject(tokenFields).meta({ id: "Token" });
+const tokenSchema = z.strictObject(tokenFields).meta({ id: "Token" });
 
 export const tokenListSchema = z.strictObject({
   tokens: z.array(tokenSchema),

@@ -16,7 +16,7 @@ export const callRuleSchema = z.strictObject({
 export type CallRule = z.infer<typeof callRuleSchema>;
 
 /** A rate such as `60/m`: so many uses per fixed window of a second, minute, hour or day. */
-export const rateSchema = z
+const rateSchema = z
   .string()
   .regex(/^[1-9][0-9]{0,6}\/[smhd]$/, 'must be a rate such as "60/m" (per s, m, h or d)')
   .transform((value) => {
@@ -38,7 +38,7 @@ const thumbprintSchema = z
   .string()
   .regex(/^[A-Za-z0-9_-]{43}$/, "must be a JWK's SHA-256 thumbprint in base64url, 43 characters");
 
-export const MAX_TTL_SECONDS = 86_400;
+const MAX_TTL_SECONDS = 86_400;
 
 const MAX_CHARACTERS = 8_192;
 

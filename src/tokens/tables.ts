@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { AgentId, TenantId, TokenId } from "../base/ids.ts";
-import type { Ancestor } from "./line.ts";
+import type { Ancestor } from "./ancestor.ts";
 import type { GrantedPermission } from "./permission.ts";
 import type { CallRule, CallContext, Rate } from "./schemas.ts";
 

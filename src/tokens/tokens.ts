@@ -1,7 +1,5 @@
 import { and, desc, eq, isNull, lt, or, sql } from "drizzle-orm";
 import { z } from "zod";
-import { fitForOutbox } from "../audit/clean.ts";
-import type { AuditEvent } from "../audit/event.ts";
 import { auditOutbox } from "../audit/tables.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Database } from "../base/database.ts";
@@ -10,18 +8,21 @@ import { newTokenId } from "../base/jurisdiction.ts";
 import { decodeCursor, encodeCursor, type Page } from "../base/page.ts";
 import { Problem } from "../base/problem.ts";
 import { Redacted } from "../base/redacted.ts";
-import type { Agent } from "../identity/agents.ts";
-import type { AgentCaller, Caller, MemberCaller } from "../identity/caller.ts";
+import type { Agent } from "../identity/agent-rows.ts";
+import type { Caller, MemberCaller } from "../identity/caller.ts";
 import type { ChangeResult, TenantChanges, Watermark } from "../identity/changes.ts";
 import type { Leases, RevocationGate, RevokedToken } from "../identity/leases.ts";
 import type { ApprovalGate, HeldRequest } from "./approval-gate.ts";
 import type { TokenObject, TokenState } from "./charge.ts";
 import { frozen } from "./denial.ts";
 import { type Grant, grantOf } from "./grant.ts";
+import { CHANGED_MEANWHILE, changedMeanwhile, insertToken } from "./insert-token.ts";
+import type { IssueTerms, TokenAsker } from "./issue-terms.ts";
 import { lineIds, rootOf } from "./line.ts";
 import { checkBounds } from "./request-bounds.ts";
 import type { TokenRequest } from "./schemas.ts";
 import { tokens } from "./tables.ts";
+import { tokenEvent } from "./token-events.ts";
 import type { TokenSigner } from "./token.ts";
 
 /** A row of the token index as people see it. */
@@ -42,35 +43,11 @@ export interface TokenParts {
   readonly waitUntil: (promise: Promise<unknown>) => void;
 }
 
-/** Which workload asks, and by which rule. */
-export interface AskingWorkload {
-  readonly trust_rule: string;
-  readonly issuer: string;
-  readonly subject: string;
-  /** Those that the rule asks for. */
-  readonly claims: Readonly<Record<string, string>>;
-}
-
-/** What goes beside a request for a token that was let in by something else than the agent's key. */
-export interface IssueTerms {
-  /** `updatedAt` of the agent on which it was let in. */
-  readonly agentUpdatedAt: number;
-  /** The token ends no later, in milliseconds since 1970. */
-  readonly notAfter: number;
-  /** Why it was let in, for the ledger. */
-  readonly evidence: Readonly<Record<string, unknown>>;
-  /** Who asks without the agent's key; people approve it for that one alone. */
-  readonly workload: AskingWorkload | null;
-}
-
 /** What the token of a permission is: its id was drawn with the permission's, so that there is never a second one. */
 export type PermittedToken = Pick<
   Grant,
-  "tokenId" | "scopes" | "allow" | "maxUses" | "context" | "expiresAt" | "permission" | "epoch"
+  "tokenId" | "scopes" | "allow" | "maxUses" | "jkt" | "context" | "expiresAt" | "permission" | "epoch"
 >;
-
-/** For whom a token is issued. */
-export type TokenAsker = Pick<AgentCaller, "tenantId" | "agentId" | "actor" | "request">;
 
 export interface IssuedToken {
   readonly kind: "issued";
@@ -114,7 +91,7 @@ export class Tokens {
     request: TokenRequest,
     terms: IssueTerms | null = null,
   ): Promise<IssuedToken | HeldRequest> {
-    const { clock, leases, signer, waitUntil } = this.#parts;
+    const { db, clock, leases, signer, waitUntil } = this.#parts;
     const lease =
       leases.current(caller.tenantId, waitUntil) ?? (await leases.ask(caller.tenantId, waitUntil));
     if (lease.frozen) throw frozen();
@@ -148,7 +125,8 @@ export class Tokens {
     const ground = { agentUpdatedAt: agent.updatedAt, epoch: verdict.epoch };
     const approval = verdict.kind === "granted" ? { approval_id: verdict.approvalId } : {};
     const evidence = { ...terms?.evidence, ...approval };
-    const epoch = await this.#insert(caller, draft, ground, evidence).catch(async (error: unknown) => {
+    const writing = insertToken({ db, now: clock() }, caller, draft, ground, evidence);
+    const epoch = await writing.catch(async (error: unknown) => {
       // Only what surely was not issued: what may have been is used up.
       const isNotIssued = error instanceof Problem && error.message === CHANGED_MEANWHILE;
       if (isNotIssued && verdict.kind === "granted") {
@@ -167,7 +145,7 @@ export class Tokens {
    * agent's bounds do not cover it, TENANT_FROZEN, and CONFLICT where the agent was changed just now.
    */
   async permit(caller: TokenAsker, permitted: PermittedToken): Promise<IssuedToken> {
-    const { clock, leases, signer, waitUntil } = this.#parts;
+    const { db, clock, leases, signer, waitUntil } = this.#parts;
     const { tenantId, agentId } = caller;
     const lease = leases.current(tenantId, waitUntil) ?? (await leases.ask(tenantId, waitUntil));
     if (lease.frozen) throw frozen();
@@ -177,94 +155,12 @@ export class Tokens {
     const draft: Omit<Grant, "epoch"> = {
       ...bound,
       ...{ ancestors: [], tenantId, agentId, ipAllowlist: agent.ipAllowlist },
-      ...{ rate: null, tool: null, user: null, jkt: null, issuedAt: clock() },
+      ...{ rate: null, tool: null, user: null, issuedAt: clock() },
     };
     const ground = { agentUpdatedAt: agent.updatedAt, epoch: readAt };
-    const epoch = await this.#insert(caller, draft, ground, {});
+    const epoch = await insertToken({ db, now: clock() }, caller, draft, ground, {});
     waitUntil(this.#parts.flush(tenantId));
     return { kind: "issued", token: new Redacted(signer.issue(draft)), grant: { ...draft, epoch } };
-  }
-
-  async #insert(
-    caller: TokenAsker,
-    grant: Omit<Grant, "epoch">,
-    ground: { readonly agentUpdatedAt: number; readonly epoch: number },
-    evidence: IssueTerms["evidence"],
-  ): Promise<number> {
-    const client = this.#parts.db.of(caller.tenantId).$client;
-    const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
-    const { tokenId, tenantId, agentId, scopes, ipAllowlist, maxUses, rate, allow, tool, user, context } =
-      grant;
-    const { issuedAt, expiresAt, jkt, permission } = grant;
-    // Of the epoch that its reach was looked at: what became stricter since then refuses it.
-    // In SQL of its own: drizzle cannot put a guarded `insert … select` with parameters into a batch.
-    const insert = client
-      .prepare(
-        `insert into tokens (id, tenant_id, agent_id, scopes, ip_allowlist, max_uses, rate, allow, tool, user, context,
-           epoch, issued_at, expires_at, jkt, permission)
-         select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, min(tenants.epoch, ?16), ?12, ?13, ?15, ?17
-         from agents join tenants on tenants.id = agents.tenant_id
-         where agents.tenant_id = ?2 and agents.id = ?3 and agents.updated_at = ?14
-           and agents.disabled_at is null and agents.deleted_at is null
-         returning epoch`,
-      )
-      .bind(
-        ...[
-          tokenId,
-          tenantId,
-          agentId,
-          json(scopes),
-          json(ipAllowlist),
-          maxUses,
-          json(rate),
-          json(allow),
-          tool,
-          user,
-        ],
-        ...[json(context), issuedAt, expiresAt, ground.agentUpdatedAt, jkt, ground.epoch, json(permission)],
-      );
-    // The long ones last: what does not fit into the ledger's bound is cut off from the end.
-    const narrowing = { max_uses: maxUses, rate, tool, user, scopes, ip_allowlist: ipAllowlist, allow };
-    const expiry = new Date(expiresAt).toISOString();
-    const event = this.#event(caller, tokenId, "token.issued", {
-      ...evidence,
-      ...context,
-      expires_at: expiry,
-      ...(jkt === null ? {} : { dpop_jkt: jkt }),
-      ...(permission === null ? {} : { permission_id: permission.permissionId }),
-      ...narrowing,
-    });
-    const record = client
-      .prepare(
-        `insert into audit_outbox (tenant_id, event)
-         select ?1, ?2 where exists (select 1 from tokens where tenant_id = ?1 and id = ?3)`,
-      )
-      .bind(tenantId, JSON.stringify(event), tokenId);
-    const [inserted] = await client.batch<{ epoch: number }>([insert, record]);
-    const rows = inserted?.results ?? [];
-    const epoch = rows[0]?.epoch;
-    if (epoch !== undefined) return epoch;
-    throw changedMeanwhile();
-  }
-
-  #event(
-    caller: Pick<Caller, "actor" | "request">,
-    tokenId: TokenId,
-    eventType: "token.issued" | "token.revoked",
-    context: Record<string, unknown>,
-  ): AuditEvent {
-    return fitForOutbox({
-      id: newId("event"),
-      event_type: eventType,
-      resource_type: "token",
-      resource: tokenId,
-      actor: caller.actor,
-      ip_address: caller.request.ip,
-      user_agent: caller.request.userAgent,
-      outcome: "success",
-      timestamp: new Date(this.#parts.clock()).toISOString(),
-      context: { request_id: caller.request.requestId, ...context },
-    });
   }
 
   /** Newest first; an agent sees its own. */
@@ -330,7 +226,7 @@ export class Tokens {
     await this.#tell(() => this.#parts.object(root.tokenId).revoke(tenantId, root.expiresAt, child));
     const streams = this.#tell(() => this.#parts.gate(tenantId).noteRevoked(revokedToken(token)));
     if (token.revokedAt !== null) return streams;
-    const event = this.#event(caller, tokenId, "token.revoked", { agent_id: token.agentId });
+    const event = tokenEvent(caller, clock(), tokenId, "token.revoked", { agent_id: token.agentId });
     const index = db.batch([
       db.update(tokens).set({ revokedAt: clock() }).where(eq(tokens.id, tokenId)),
       // What descends from it is revoked with it: its object knows, and lists should say so.
@@ -384,7 +280,7 @@ export class Tokens {
 
   /** Every token issued until now that reaches the target: one write, however many tokens there are. */
   async revokeAll(caller: MemberCaller, watermark: Watermark): Promise<ChangeResult> {
-    const event = this.#event(caller, newId("token"), "token.revoked", {
+    const event = tokenEvent(caller, this.#parts.clock(), newId("token"), "token.revoked", {
       bulk: watermark.kind,
       target: watermark.key,
     });
@@ -394,15 +290,6 @@ export class Tokens {
       watermarks: [watermark],
     });
   }
-}
-
-/** The CONFLICT that says nothing about the request: asked again, it may well be good. */
-export const CHANGED_MEANWHILE = "The agent was changed while the token was being issued.";
-
-function changedMeanwhile(): Problem {
-  return new Problem("CONFLICT", CHANGED_MEANWHILE, {
-    why: "Ask again.",
-  });
 }
 
 function revokedToken({ tokenId, agentId, issuedAt }: IndexedToken): RevokedToken {

@@ -90,6 +90,7 @@ export const namespaceEndpoints = [
     tag,
     summary: "Let what holds around a namespace hold in it again",
     access: { roles: ["admin"] },
+    stepUp: true,
     params: namespaceParams,
     responses: { 204: null },
     errors: ["NOT_FOUND", "APPROVAL_REQUIRED"],

@@ -17,7 +17,7 @@ import {
 import { secretEvent } from "./secret-events.ts";
 import { isWithin } from "./secret-search.ts";
 import { namespaceSettings, secrets } from "./tables.ts";
-import type { VaultParts } from "./vault.ts";
+import type { VaultParts } from "./vault-parts.ts";
 
 const NONE: OwnRules = { tierDefault: null, reveal: null, kek: null, approvalDelaySeconds: null };
 

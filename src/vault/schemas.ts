@@ -49,10 +49,10 @@ const metadataInputSchema = metadataSchema
 const TAG = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}$/;
 
 /** By what people look for secrets: at most 20, each once, such as "team:payments". */
-export const tagSchema = z
+const tagSchema = z
   .string()
   .regex(TAG, 'must be a tag such as "team:payments": letters, digits, `.`, `_`, `:`, `/`, `-`, at most 64');
-export const tagsSchema = z
+const tagsSchema = z
   .array(tagSchema)
   .max(20)
   .transform((tags): readonly string[] => [...new Set(tags)]);
@@ -69,7 +69,7 @@ export const kekNameSchema = z
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be a name such as "payments": small letters, digits and `-`');
 
 /** How a value stands in JSON: text as it is, other bytes in base64 (RFC 4648, section 4, with padding). */
-export const encodingSchema = z.enum(["utf8", "base64"]);
+const encodingSchema = z.enum(["utf8", "base64"]);
 
 const VALUE_SIZE = `must have 1 to ${MAX_VALUE_BYTES} bytes`;
 const encodedValueSchema = z

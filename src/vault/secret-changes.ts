@@ -12,7 +12,7 @@ import { commitPlanned, readLive } from "./secret-rows.ts";
 import { SecretWriter, type StoredSecret, type Storing } from "./secret-writer.ts";
 import type { SecretWrite } from "./settle.ts";
 import { secrets, secretVersions } from "./tables.ts";
-import type { VaultParts } from "./vault.ts";
+import type { VaultParts } from "./vault-parts.ts";
 
 type ImportWrite = Pick<SecretWrite, "secretType" | "accessTier" | "metadata" | "tags">;
 

@@ -7,7 +7,7 @@ import { renderListed } from "./render.ts";
 import { secretEvent } from "./secret-events.ts";
 import type { SecretIndex } from "./secret-index.ts";
 import type { SecretFilter } from "./secret-search.ts";
-import type { VaultParts } from "./vault.ts";
+import type { VaultParts } from "./vault-parts.ts";
 
 /** CSV's; the members of a secret in lists. */
 export const EXPORT_COLUMNS = [

@@ -9,7 +9,7 @@ import type { SecretRow } from "./sealed-secret.ts";
 import { secretEvent } from "./secret-events.ts";
 import { commitPlanned, purgeStatements, readLive, readPaths, updateUnchanged } from "./secret-rows.ts";
 import { strictWatermarks } from "./stricter.ts";
-import type { VaultParts } from "./vault.ts";
+import type { VaultParts } from "./vault-parts.ts";
 
 /**
  * A deleted secret is out of use at once and can be restored for as long as its tenant gave it then

@@ -15,7 +15,7 @@ import { type AtPath, eraseVersions, readPaths, updateUnchanged } from "./secret
 import { type SecretWrite, settle } from "./settle.ts";
 import { strictWatermarks } from "./stricter.ts";
 import { secrets, secretVersions } from "./tables.ts";
-import type { VaultParts } from "./vault.ts";
+import type { VaultParts } from "./vault-parts.ts";
 
 export interface StoredSecret {
   readonly secret: SecretRow;

@@ -1,12 +1,9 @@
 import { and, eq, isNull } from "drizzle-orm";
-import type { Clock } from "../base/clock.ts";
 import type { Database } from "../base/database.ts";
 import { type AtEpoch, EpochCache } from "../base/epoch-cache.ts";
 import type { TenantId } from "../base/ids.ts";
 import type { Redacted } from "../base/redacted.ts";
 import { readAtEpoch } from "../base/tenant-epoch.ts";
-import type { TenantChanges } from "../identity/changes.ts";
-import type { KeyProvider } from "./kms/key-provider.ts";
 import { Opener } from "./opener.ts";
 import { type SealedSecret, sealedColumns, toSealed } from "./sealed-secret.ts";
 import { Namespaces } from "./namespaces.ts";
@@ -15,6 +12,7 @@ import { SecretExport } from "./secret-export.ts";
 import { SecretIndex } from "./secret-index.ts";
 import { SecretRemoval } from "./secret-removal.ts";
 import { secrets, secretVersions } from "./tables.ts";
+import type { VaultParts } from "./vault-parts.ts";
 
 export type { SealedSecret };
 
@@ -22,16 +20,6 @@ export type { SealedSecret };
 const MAX_SEALED = 512;
 
 const sealedSecrets = new EpochCache<SealedSecret | null>(MAX_SEALED);
-
-export interface VaultParts {
-  readonly db: Database;
-  readonly keys: KeyProvider;
-  readonly changes: TenantChanges;
-  readonly clock: Clock;
-  readonly waitUntil: (promise: Promise<unknown>) => void;
-  /** Called once a tenant's events wait in the outbox: brings them to the ledger in the background. */
-  readonly onEvents: (tenantId: TenantId) => void;
-}
 
 /**
  * The secrets of all tenants. A warm call takes no D1 query (`sealed`) and no question to the key service (`reveal`);

@@ -169,6 +169,10 @@ test("attack 34: the agent's credentials, its cookies and how it came here never
     "Forwarded: for=203.0.113.9",
     "X-Real-IP: 203.0.113.9",
     "True-Client-IP: 203.0.113.9",
+    "X-Client-IP: 203.0.113.9",
+    "X_Cluster_Client_IP: 203.0.113.9",
+    "Fastly-Client-IP: 203.0.113.9",
+    "Proxy: http://203.0.113.9:3128",
     "MF-CF-Blob: {}",
     "CDN-Loop: cloudflare",
   ];

@@ -280,10 +280,13 @@ describe.skipIf(CHROMIUM === null)(`the page on which people answer, in Chromium
   });
 
   test("while the delay of what was approved runs, it can be cancelled", async () => {
-    const trusted = await tenant.agent({ name: "trusted-bot" });
-    await changed(tenant.admin, "PATCH", `/v1/agents/${trusted.id}`, { trust_tier: "trusted" });
-    const wanted = { scopes: ["secrets:use:critical/*"], ttl: "15m" };
-    const { approval_id: id } = await trusted.must("POST", "/v1/tokens", wanted);
+    const patient = await tenant.agent({ name: "patient-bot" });
+    await changed(tenant.admin, "POST", "/v1/policies", {
+      ...{ name: "patience", effect: "require_approval", on: "tokens", delay_seconds: 300 },
+      condition: 'agent.name == "patient-bot"',
+    });
+    const wanted = { scopes: ["connections:call:stripe"], ttl: "15m" };
+    const { approval_id: id } = await patient.must("POST", "/v1/tokens", wanted);
     await open(id);
     await press("Approve");
     await said("You have approved this.");

@@ -55,6 +55,14 @@ export const APPROVAL_CALLS: readonly Mutation[] = [
     tests: ONCE_TESTS,
   },
   {
+    attack: 76,
+    what: "what is given back late frees no claim that came after it",
+    file: "src/gateway/approval.ts",
+    find: "    this.#returns++;\n",
+    replace: "",
+    tests: ONCE_TESTS,
+  },
+  {
     attack: 79,
     what: "an approval covers the versions of the policies that asked",
     file: DIGEST,

@@ -94,7 +94,7 @@ export const APPROVALS: readonly Mutation[] = [
   {
     attack: 76,
     what: "what was denied stays so for as long as it would have waited",
-    file: "durable-objects/approval-desk.ts",
+    file: "src/approvals/standing.ts",
     find: "return now < expiresAt",
     replace: "return now < 0",
     tests: AT_THE_DOOR,
@@ -147,7 +147,7 @@ export const APPROVALS: readonly Mutation[] = [
     replace: "",
     also: [
       {
-        file: "durable-objects/approval-desk.ts",
+        file: "src/approvals/standing.ts",
         find: "return notBefore !== null && now >= notBefore",
         replace: "return notBefore !== null",
       },
@@ -221,11 +221,50 @@ export const APPROVALS: readonly Mutation[] = [
   },
   {
     attack: 79,
-    what: "who watches is asked for again after a quarter of an hour",
+    what: "who was removed or demoted is told nothing more",
     file: "durable-objects/desk-feeds.ts",
-    find: "for (const socket of this.#sockets()) if (untilOf(socket) <= now) end(socket);",
+    find: "else if (!mayWatch.has(memberOf(socket))) end(socket, FEED_LOST);",
     replace: "",
     tests: FEED,
+  },
+  {
+    attack: 79,
+    what: "where it cannot be told who may watch, nobody is told",
+    file: "durable-objects/desk-feeds.ts",
+    find: "if (mayWatch === null || untilOf(socket) <= now) end(socket, FEED_OVER);",
+    replace: "if (untilOf(socket) <= now) end(socket, FEED_OVER);",
+    also: [
+      {
+        file: "durable-objects/desk-feeds.ts",
+        find: "else if (!mayWatch.has(memberOf(socket))) end(socket, FEED_LOST);",
+        replace: "else if (mayWatch?.has(memberOf(socket)) === false) end(socket, FEED_LOST);",
+      },
+    ],
+    tests: FEED,
+  },
+  {
+    attack: 79,
+    what: "who watches is asked for again after a quarter of an hour",
+    file: "durable-objects/desk-feeds.ts",
+    find: "for (const socket of this.#sockets()) if (untilOf(socket) <= now) end(socket, FEED_OVER);",
+    replace: "",
+    tests: FEED,
+  },
+  {
+    attack: 89,
+    what: "one agent's held calls leave the others' places free",
+    file: "durable-objects/desk-waits.ts",
+    find: 'if (own >= MOST_OF_AN_AGENT) return { kind: "crowded", of: "agent", most: MOST_OF_AN_AGENT };',
+    replace: "",
+    tests: ["test/worker/approvals/desk.test.ts"],
+  },
+  {
+    attack: 89,
+    what: "a desk has so many wait, and no more",
+    file: "durable-objects/desk-waits.ts",
+    find: 'if (this.#count >= MOST) return { kind: "crowded", of: "tenant", most: MOST };',
+    replace: "",
+    tests: ["test/worker/approvals/desk.test.ts"],
   },
   {
     attack: 85,

@@ -2,6 +2,8 @@ import type { Mutation } from "./mutation.ts";
 
 const EXACT = ["test/worker/budgets/exactness.test.ts"];
 const SLICES = ["test/worker/budgets/slices.property.test.ts"];
+const DEBTS = ["test/worker/budgets/debts.test.ts"];
+const NUMBERS = ["test/worker/gateway/numbers.test.ts"];
 const TALLIES = ["test/worker/tokens/tallies.test.ts"];
 const BOOK = "src/budgets/book-ledger.ts";
 const SHARE = "src/budgets/share.ts";
@@ -86,6 +88,54 @@ export const BUDGETS: readonly Mutation[] = [
     find: "if (said.saves) this.#save(ask.holder);",
     replace: "",
     tests: EXACT,
+  },
+  {
+    attack: 64,
+    what: "a call under way that may come to more is in the slot, with what it reserved",
+    file: SHARE,
+    find: "return { holder: this.#holder, spent, holds };",
+    replace: "return { holder: this.#holder, spent, holds: [] };",
+    tests: DEBTS,
+  },
+  {
+    attack: 64,
+    what: "a debt from before a restart is told to all who share the budget",
+    file: "durable-objects/budget-leases.ts",
+    find: "? book.release(budgetId, holder)",
+    replace: "? Promise.resolve()",
+    tests: DEBTS,
+  },
+  {
+    attack: 64,
+    what: "what the books have counted of a token that ended is not told again",
+    file: "durable-objects/scoped-token.ts",
+    find: "this.#shares.closed();",
+    replace: "",
+    tests: DEBTS,
+  },
+  {
+    attack: 29,
+    what: "a number with an exponent is no amount",
+    file: "src/permissions/read-field.ts",
+    find: "(exponents === null || exponents.has(value))",
+    replace: "false",
+    tests: NUMBERS,
+  },
+  {
+    attack: 29,
+    what: "of too many numbers with an exponent none is told apart from others",
+    file: "src/gateway/strict-json.ts",
+    find: "this.#exponents.size > MAX_EXPONENTS) this.#exponents = null;",
+    replace: "this.#exponents.size > MAX_EXPONENTS) this.#exponents = new Set();",
+    tests: NUMBERS,
+  },
+  {
+    attack: 29,
+    what: "no exponent counts down but as serializers write it",
+    file: "src/gateway/strict-json.ts",
+    find: "if (COUNTING_DOWN.test(literal) && !(TINY.test(literal) && Math.abs(value) < THOUSANDTH)) return false;",
+    replace: "",
+    tests: NUMBERS,
   },
   {
     attack: 63,

@@ -109,7 +109,7 @@ export const CRYPTO: readonly Mutation[] = [
   {
     attack: 73,
     what: "each tenant has a gate of its own",
-    file: "src/services.ts",
+    file: "src/objects.ts",
     find: "objectIdFor(env.TENANT_GATE, env.ENVIRONMENT, tenantId)",
     replace: 'env.TENANT_GATE.idFromName("gate")',
     tests: FOREIGN,

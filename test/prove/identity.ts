@@ -170,6 +170,14 @@ export const IDENTITY: readonly Mutation[] = [
   },
   {
     attack: 58,
+    what: "a write that comes again spends its proof as well",
+    file: "src/api/once.ts",
+    find: 'await c.get("auth").spendProof();',
+    replace: "",
+    tests: DPOP,
+  },
+  {
+    attack: 58,
     what: "what was spent without a charge is read back after the object died",
     file: "durable-objects/spent-proofs.ts",
     find: "this.#kv.put(KEY, this.#uncharged);",

@@ -220,7 +220,7 @@ export const LOAD: readonly Mutation[] = [
   {
     attack: 90,
     what: "each token has an object of its own",
-    file: "src/services.ts",
+    file: "src/objects.ts",
     find: "objectIdFor(env.SCOPED_TOKEN, env.ENVIRONMENT, tokenId)",
     replace: 'objectIdFor(env.SCOPED_TOKEN, env.ENVIRONMENT, "all")',
     tests: TESTS,

@@ -16,7 +16,7 @@ export const PASSKEYS: readonly Mutation[] = [
   {
     attack: 85,
     what: "an answer is taken from the browser that was asked for it",
-    file: "src/identity/passkeys.ts",
+    file: "src/identity/passkey-sign-in.ts",
     find: "await verifyAssertion(input, challenge.challenge, this.#origin, found)",
     replace:
       'await verifyAssertion(input, JSON.parse(Buffer.from(input.response.clientDataJSON, "base64url").toString()).challenge, this.#origin, found)',

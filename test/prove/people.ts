@@ -4,6 +4,7 @@ const SESSIONS = ["test/worker/identity/sessions.test.ts"];
 const SIGN_IN = ["test/local/sign-in.test.ts"];
 const STRANGERS = ["test/local/sign-in-strangers.test.ts"];
 const KINSHIP = ["test/worker/identity/kinship.test.ts"];
+const ACTIONS = ["test/worker/api/permissions-actions.test.ts"];
 const SIGN_IN_SOURCE = "src/identity/sign-in.ts";
 
 /** How people sign in, and what they may do then. */
@@ -162,10 +163,108 @@ export const PEOPLE: readonly Mutation[] = [
   {
     attack: 96,
     what: "a script does not remove the last admin who is a person",
-    file: "src/identity/team.ts",
+    file: "src/identity/member-changes.ts",
     find: "and other.script <= members.script",
     replace: "",
+    also: [
+      {
+        file: "src/identity/member-changes.ts",
+        find: "and (?6 = 0 or members.script = 1",
+        replace: "and (?6 >= 0 or members.script = 1",
+      },
+    ],
     tests: KINSHIP,
+  },
+  {
+    attack: [74, 96],
+    what: "who raised a role stays known where somebody else raises it once more",
+    file: "src/identity/member-changes.ts",
+    find: "else raised_by || ' ' || ?8 end",
+    replace: "else ?8 end",
+    tests: KINSHIP,
+  },
+  {
+    attack: 96,
+    what: "a script, or whom it let in, leaves somebody who may notice",
+    file: "src/identity/member-changes.ts",
+    find: "and (?6 = 0 or members.script = 1",
+    replace: "and (?6 >= 0 or members.script = 1",
+    tests: KINSHIP,
+  },
+  {
+    attack: 96,
+    what: "one whose role was raised just now does not count as somebody who may notice",
+    file: "src/identity/member-changes.ts",
+    find: "(coalesce(other.raised_at, 0) <= ?5",
+    replace: "(0 <= ?5",
+    tests: KINSHIP,
+  },
+  {
+    attack: 96,
+    what: "whom a script let in removes nobody who may notice",
+    file: "src/identity/member-changes.ts",
+    find: "await this.#kinship.requireVetted(caller);",
+    replace: "",
+    tests: KINSHIP,
+  },
+  {
+    attack: 96,
+    what: "whom a script let in takes away no policy that stops calls",
+    file: "src/policies/policies.ts",
+    find: 'if (kind === "guard") await this.#parts.requireVetted(caller);',
+    replace: "",
+    tests: KINSHIP,
+  },
+  {
+    attack: 96,
+    what: "a script trusts no agent more",
+    file: "src/identity/agents.ts",
+    find: "if (caller.script) {",
+    replace: "if (false) {",
+    tests: KINSHIP,
+  },
+  {
+    attack: 96,
+    what: "whom a script let in trusts no agent more",
+    file: "src/identity/agents.ts",
+    find: "await this.#requireVetted(caller);",
+    replace: "",
+    tests: KINSHIP,
+  },
+  {
+    attack: 96,
+    what: "a script has no fewer people agree to an action",
+    file: "src/permissions/actions.ts",
+    find: "if (caller.script) {",
+    replace: "if (false) {",
+    tests: ACTIONS,
+  },
+  {
+    attack: 96,
+    what: "whom a script let in has no fewer people agree to an action",
+    file: "src/permissions/actions.ts",
+    find: "await this.#requireVetted(caller);",
+    replace: "",
+    tests: ACTIONS,
+  },
+  {
+    attack: 96,
+    what: "an action that people agree to is not deleted by a script, to be made anew with fewer",
+    file: "src/permissions/actions.ts",
+    find: "if (before.approvals > 0) await this.#loosen(caller);",
+    replace: "",
+    tests: ACTIONS,
+  },
+  {
+    attack: 87,
+    what: "a namespace's settings go by a person who has just shown who they are",
+    file: "src/vault/namespace-routes.ts",
+    find: `stepUp: true,
+    params: namespaceParams,
+    responses: { 204: null },`,
+    replace: `params: namespaceParams,
+    responses: { 204: null },`,
+    tests: ["test/worker/api/roles.test.ts"],
   },
   {
     attack: 89,

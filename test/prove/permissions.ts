@@ -9,6 +9,7 @@ const CALLS = ["test/worker/permissions/enforcement.test.ts"];
 const ORACLE = ["test/worker/permissions/enforce.property.test.ts"];
 const TOTALS = ["test/worker/permissions/totals.test.ts"];
 const OUTSIDE = ["test/worker/permissions/outside.test.ts"];
+const BOUND = ["test/worker/permissions/bound.test.ts"];
 const REQUESTS = ["test/worker/api/permissions.test.ts"];
 
 /** What was permitted is what is done: no other call, no other amount, no second time. */
@@ -127,7 +128,7 @@ export const PERMITTED: readonly Mutation[] = [
   {
     attack: 75,
     what: "the token of a permission is bound to it",
-    file: "src/tokens/tokens.ts",
+    file: "src/tokens/insert-token.ts",
     find: "ground.epoch, json(permission)],",
     replace: "ground.epoch, json(null)],",
     tests: CALLS,
@@ -163,6 +164,30 @@ export const PERMITTED: readonly Mutation[] = [
     find: 'if (typeof alone === "string") return alone;',
     replace: "void alone;",
     tests: ["test/worker/api/permissions-actions.test.ts"],
+  },
+  {
+    attack: 58,
+    what: "a permission that was asked for with a proof is bound to that key, whoever collects it",
+    file: PERMISSIONS,
+    find: "context: tokenContextOf(row.context), jkt: row.asked.jkt ?? null },",
+    replace: "context: tokenContextOf(row.context), jkt: null },",
+    tests: BOUND,
+  },
+  {
+    attack: 58,
+    what: "a use outside of the gateway proves the token's key",
+    file: "src/permissions/uses.ts",
+    find: "const verdict = await this.#parts.proofs.check(presented, grant.jkt);",
+    replace: "const verdict = await this.#parts.proofs.check(presented, null);",
+    tests: BOUND,
+  },
+  {
+    attack: 58,
+    what: "a proof is spent with the use that it came with",
+    file: "src/permissions/uses.ts",
+    find: "const verdict = await admission.charge(grant, proof === null ? charge : { ...charge, proof });",
+    replace: "const verdict = await admission.charge(grant, proof === null ? charge : { ...charge });",
+    tests: BOUND,
   },
   {
     attack: 63,

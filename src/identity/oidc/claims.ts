@@ -1,7 +1,7 @@
 import type { Members } from "./jws.ts";
 
 /** Leeway for clocks that disagree, both ways. */
-export const SKEW_SECONDS = 60;
+const SKEW_SECONDS = 60;
 
 /**
  * - `id_token`: OpenID Connect Core §2, for signing people in. `azp`, where it is there, must be ours.

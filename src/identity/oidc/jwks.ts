@@ -13,16 +13,16 @@ import {
 } from "./issuer.ts";
 
 /** How long a loaded key set counts as current, whatever the issuer's cache headers say. */
-export const KEYS_FRESH_MS = 600_000;
+const KEYS_FRESH_MS = 600_000;
 /**
  * How long a key set is still used while the issuer cannot be reached, counted from when it was loaded. A key that the
  * issuer withdrew is accepted this long at most, and only if the issuer stays silent.
  */
-export const KEYS_STALE_MS = 3_600_000;
+const KEYS_STALE_MS = 3_600_000;
 /** At most one load of an issuer's keys within this time, however many unknown key ids come (attack 56). */
-export const KEYS_COOLDOWN_MS = 30_000;
+const KEYS_COOLDOWN_MS = 30_000;
 /** The same where no usable key is at hand at all. */
-export const KEYS_RETRY_MS = 5_000;
+const KEYS_RETRY_MS = 5_000;
 const MAX_KEYS = 50;
 const MAX_ISSUERS = 200;
 const TIMEOUT_MS = 5_000;
@@ -39,7 +39,7 @@ export interface KeyContext {
   readonly waitUntil: (promise: Promise<unknown>) => void;
 }
 
-export class VerificationKey {
+class VerificationKey {
   readonly keyId: string | null;
   readonly #key: PublicKey;
   readonly #imported = new Map<Algorithm, CryptoKey>();
@@ -83,7 +83,7 @@ interface Entry {
  * The usable keys of a JWK set (RFC 7517 §5: what is not understood is passed over). Throws SourceError where it is no
  * set, has more than 50 keys or none that is usable.
  */
-export function parseKeySet(set: Readonly<Record<string, unknown>>): readonly VerificationKey[] {
+function parseKeySet(set: Readonly<Record<string, unknown>>): readonly VerificationKey[] {
   const { keys } = set;
   if (!Array.isArray(keys)) throw new SourceError("no_usable_keys");
   if (keys.length > MAX_KEYS) throw new SourceError("too_large");

@@ -70,9 +70,7 @@ function describePins({ pins }: TrustPreset): string {
 }
 
 /** What is wrong with a rule of a provider (attack 55); each message says what to write instead. */
-export function ruleProblems(
-  rule: RuleShape,
-): { readonly path: keyof RuleShape; readonly message: string }[] {
+function ruleProblems(rule: RuleShape): { readonly path: keyof RuleShape; readonly message: string }[] {
   const preset = PRESETS[rule.provider];
   const problems: { path: keyof RuleShape; message: string }[] = [];
   const owner = ownerOf(rule.issuer);

@@ -31,6 +31,8 @@ const BAD: readonly [what: string, body: object, named: string][] = [
   ["a price of nothing", { ...MONEY, prices: [{ connection: "openai" }] }, "prices"],
   ["two prices in one", { ...MONEY, prices: [{ ...MONEY.prices[0], per_call: "1" }] }, "prices"],
   ["nothing reserved", { ...MONEY, prices: [{ response: MONEY.prices[0]?.response }] }, "reserve"],
+  // What is not held is not settled either: such calls would cost nothing.
+  ["a reserve of nothing", { ...MONEY, prices: [{ ...MONEY.prices[0], reserve: "0.00" }] }, "reserve"],
   [
     "a price per dozen",
     { ...MONEY, prices: [{ request: { field: "body.n", per_unit: "1 per 12" } }] },
@@ -287,7 +289,6 @@ describe("a call that does not fit into a budget", () => {
     });
     expect(await ask(token, charge({ amount: 550 }))).toBe(200);
     expect(await ask(token, charge({ amount: 451 }))).toBe(429);
-    expect(await ask(token, charge({ amount: "450" }))).toBe(200);
     for (const body of [
       {},
       { amount: -1 },
@@ -296,10 +297,16 @@ describe("a call that does not fit into a budget", () => {
       { Amount: 1, amount: 0 },
       "amount=1",
       '{"amount": 1, "amount": 0}',
+      '{"amount": 1e0}',
+      '{"amount": 100e-2}',
+      '{"amount": 1E400}',
+      '{"amount": +1}',
+      '{"amount": 01}',
     ]) {
       // One that could be read in two ways is refused for that.
       expect([400, 429]).toContain(await ask(token, charge(body)));
     }
+    expect(await ask(token, charge({ amount: "450" }))).toBe(200);
     expect(await freshCaller("/proxy/up/v1/refunds")(token, charge({ amount: 1 }))).toBe(429);
     expect(await ask(token)).toBe(200);
     expect(await own.services.budgets.state(own.tenantId, id, null)).toMatchObject({ used: 10_000_000 });

@@ -1,7 +1,9 @@
+import { eq } from "drizzle-orm";
 import { beforeEach, describe, expect, test } from "vitest";
+import { members } from "../../../src/identity/tables.ts";
 import { type Office, openOffice, REFUND } from "../permissions/fixtures.ts";
 import { signedIn } from "../support/signed-in.ts";
-import { send } from "./door.ts";
+import { db, send } from "./door.ts";
 
 let at: Office;
 beforeEach(async () => {
@@ -35,9 +37,8 @@ describe("actions", () => {
     const listed = await send("GET", "/v1/actions", { credential: at.tenant.viewer });
     expect(listed.body.actions).toEqual([read.body]);
     expect((await create(REFUND)).body.error.code).toBe("CONFLICT");
-    expect(
-      (await send("DELETE", "/v1/actions/payment.refund", { credential: at.tenant.editor })).status,
-    ).toBe(204);
+    const { headers } = at.editor;
+    expect((await send("DELETE", "/v1/actions/payment.refund", { headers })).status).toBe(204);
     expect((await send("GET", "/v1/actions/payment.refund", { credential: at.tenant.viewer })).status).toBe(
       404,
     );
@@ -81,6 +82,31 @@ describe("actions", () => {
     expect((await send("PATCH", "/v1/actions/payment.refund", raise)).status).toBe(200);
     const free = { headers: stale.headers, body: { ...REFUND, name: "a.b", approvals: 0 } };
     expect((await send("POST", "/v1/actions", free)).body.error.code).toBe("STEP_UP_REQUIRED");
+    const gone = await send("DELETE", "/v1/actions/payment.refund", { headers: stale.headers });
+    expect(gone.body.error.code).toBe("STEP_UP_REQUIRED");
+  });
+
+  test("attack 96: a credential for scripts has no fewer people agree, nor by a person whom it let in", async () => {
+    await create({ ...REFUND, approvals: 2 });
+    const { admin } = at.tenant;
+    const script = (await send("GET", "/v1/me", { credential: admin })).body.id;
+    const person = await signedIn(at.tenantId, "editor");
+    const made = { invitedBy: script, invitedAt: Date.now() };
+    await db.update(members).set(made).where(eq(members.id, person.memberId));
+    const before = Date.now() - 30 * 24 * 3_600_000;
+    const first = await signedIn(at.tenantId, "admin");
+    await db.update(members).set({ joinedAt: before }).where(eq(members.id, first.memberId));
+    const path = "/v1/actions/payment.refund";
+    for (const as of [{ credential: admin }, { headers: person.headers }]) {
+      for (const answer of [
+        await send("PATCH", path, { ...as, body: { approvals: 1 } }),
+        await send("DELETE", path, as),
+      ]) {
+        expect([answer.status, answer.body.error.code]).toEqual([403, "ROLE_DENIED"]);
+      }
+      expect((await send("PATCH", path, { ...as, body: { max_uses: 2 } })).status).toBe(200);
+    }
+    expect((await send("DELETE", path, { headers: first.headers })).status).toBe(204);
   });
 
   const { calls, constraints } = REFUND;

@@ -145,7 +145,7 @@ describe("a permission that waits for people", () => {
     [
       "its action, deleted and declared again",
       async () => {
-        await send("DELETE", "/v1/actions/payment.refund", { credential: at.tenant.admin });
+        await send("DELETE", "/v1/actions/payment.refund", { headers: at.editor.headers });
         return at.made("POST", "/v1/actions", REFUND);
       },
     ],

@@ -211,6 +211,7 @@ const STEP_UP = [
   "updateAgent",
   "updateTenant",
   "putNamespace",
+  "resetNamespace",
 ];
 
 /** Nobody's of a tenant: whatever a tenant's credential is, here it is none. */

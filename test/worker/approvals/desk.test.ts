@@ -115,11 +115,46 @@ describe("a desk", () => {
     const answered = desk().decided(id, "answered", 20_000);
     const usable = desk().decided(id, "usable", 20_000);
     await vote(id, "mem_1");
-    expect((await answered)?.status).toBe("approved");
-    const held = await usable;
-    expect(held?.toldReady).toBe(true);
-    expect(await desk().decided(newId("approval"), "answered", 20_000)).toBeNull();
-    expect((await desk().decided(await open({ digest: "e" }), "answered", 10))?.status).toBe("pending");
+    expect(await answered).toMatchObject({ kind: "seen", held: { status: "approved" } });
+    expect(await usable).toMatchObject({ kind: "seen", held: { toldReady: true } });
+    expect(await desk().decided(newId("approval"), "answered", 20_000)).toEqual({ kind: "unknown" });
+    const early = await desk().decided(await open({ digest: "e" }), "answered", 10);
+    expect(early).toMatchObject({ kind: "seen", held: { status: "pending" } });
+  });
+
+  test("attack 89: lets an agent wait in 100 places, which leaves the others theirs, until those are free again", async () => {
+    const id = await open();
+    const held = Array.from({ length: 100 }, () => desk().decided(id, "answered", MINUTE));
+    const crowded = { kind: "crowded", of: "agent", most: 100 };
+    expect(await desk().decided(id, "answered", MINUTE)).toEqual(crowded);
+    // What is decided already takes no place.
+    const over = await open({ digest: "over" });
+    await desk().cancel(over, null, BY);
+    expect(await desk().decided(over, "answered", MINUTE)).toMatchObject({ kind: "seen" });
+    const other = await open({ agentId: newId("agent") });
+    const waits = desk().decided(other, "answered", MINUTE);
+    await vote(other, "mem_1");
+    expect(await waits).toMatchObject({ kind: "seen", held: { status: "approved" } });
+    await desk().cancel(id, null, BY);
+    for (const each of await Promise.all(held)) expect(each).toMatchObject({ held: { status: "cancelled" } });
+    const again = await open({ digest: "again" });
+    expect(await desk().decided(again, "answered", 10)).toMatchObject({ held: { status: "pending" } });
+  });
+
+  test("attack 89: has 1,000 places in all", async () => {
+    const held: ReturnType<ReturnType<typeof desk>["decided"]>[] = [];
+    const ids: ApprovalId[] = [];
+    for (let agent = 0; agent < 10; agent++) {
+      const id = await open({ agentId: newId("agent") });
+      ids.push(id);
+      for (let place = 0; place < 100; place++) held.push(desk().decided(id, "answered", MINUTE));
+    }
+    const late = await open({ agentId: newId("agent") });
+    const crowded = { kind: "crowded", of: "tenant", most: 1_000 };
+    expect(await desk().decided(late, "answered", MINUTE)).toEqual(crowded);
+    for (const id of ids) await desk().cancel(id, null, BY);
+    expect(await Promise.all(held)).toHaveLength(1_000);
+    expect(await desk().decided(late, "answered", 10)).toMatchObject({ kind: "seen" });
   });
 
   test("forgets what is over after thirty days, and nothing that is open", async () => {

@@ -1,8 +1,10 @@
-import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { eq } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { DeskFeeds } from "../../../durable-objects/desk-feeds.ts";
 import { FEED_LASTS_MS } from "../../../src/approvals/feed.ts";
+import type { ApprovalId } from "../../../src/base/ids.ts";
 import { members } from "../../../src/identity/tables.ts";
 import { db, send } from "../api/door.ts";
 import { type SignedIn, signedIn } from "../support/signed-in.ts";
@@ -84,6 +86,40 @@ describe("the live feed", () => {
     const again = await ask(editor.headers);
     expect([again.status, again.webSocket]).toEqual([403, null]);
     await again.body?.cancel();
+  });
+
+  test.each([
+    ["was removed", { revokedAt: 1 }],
+    ["was demoted", { role: "viewer" as const }],
+    ["became a credential for scripts", { script: true }],
+  ])(
+    "attack 79: ends before anything more is told to who %s, also where its desk slept",
+    async (_, change) => {
+      const admin = await watch(await signedIn(at.tenantId, "admin"));
+      const lost = await watch(editor);
+      await db.update(members).set(change).where(eq(members.id, editor.memberId));
+      await evictDurableObject(stubOf(at.tenantId));
+      await at.held();
+      await vi.waitUntil(() => lost.ends.length === 1 && admin.told.length === 2, WAIT);
+      expect(lost.ends).toEqual([{ code: 4003 }]);
+      expect(lost.told.map(({ type }) => type)).toEqual(["feed.opened"]);
+      expect(admin.told.map(({ type }) => type)).toEqual(["feed.opened", "approval.requested"]);
+      expect(admin.ends).toEqual([]);
+    },
+  );
+
+  test("attack 79: tells nobody anything while it cannot be told who may watch, and ends", async () => {
+    const { told, ends } = await watch(editor);
+    const asked = await at.desk().get((await at.held()) as ApprovalId);
+    await vi.waitUntil(() => told.length === 2, WAIT);
+    await runInDurableObject(stubOf(at.tenantId), async (_, state) => {
+      const feeds = new DeskFeeds(state, () => Promise.reject(new Error("D1 is away")));
+      if (asked === null) throw new Error("nothing to tell");
+      await feeds.tell(asked.held, [{ type: "granted", revision: 2, at: Date.now(), context: {} }]);
+    });
+    await vi.waitUntil(() => ends.length === 1, WAIT);
+    expect(ends).toEqual([{ code: 4001 }]);
+    expect(told).toHaveLength(2);
   });
 
   test.each([

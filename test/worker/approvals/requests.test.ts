@@ -67,7 +67,7 @@ describe("a token request that reaches secrets above the standard tier", () => {
   });
 
   test("follows the agent's trust: trusted ones ask less, untrusted ones for whatever they reach", async () => {
-    const trusted = await newAgent("trusted");
+    const trusted = await newAgent("trusted", await signedIn(tenant.tenantId, "admin"));
     expect((await ask(["secrets:read:app/sensitive/KEY"], {}, trusted.api_key)).status).toBe(201);
     expect((await ask(["secrets:read:app/critical/KEY"], {}, trusted.api_key)).status).toBe(202);
     const untrusted = await newAgent("untrusted");

@@ -23,7 +23,7 @@ function found(pattern: RegExp): readonly string[] {
 
 test("attack 73: who looks across tenants is on this list, with the reason, and nobody else does", () => {
   expect(found(/\bacrossTenants\(\s*("[^"]*"|[^)]*)/g)).toEqual([
-    'src/identity/agents.ts: "whose key it is, by its digest"',
+    'src/identity/agent-keys.ts: "whose key it is, by its digest"',
     'src/identity/enrolment.ts: "whom a code enrols, by its digest"',
     'src/identity/idempotency/keys.ts: "answers kept for repeats, a day old"',
     'src/identity/identity-providers.ts: "whose identity provider a token comes from, by its issuer and audience"',
@@ -47,8 +47,9 @@ test("attack 73: who looks across tenants is on this list, with the reason, and 
 
 test("attack 73: nobody touches the D1 bindings but to open the database", () => {
   expect(found(/\b(openDatabase\([^)]*\))/g)).toEqual([
+    "durable-objects/approval-desk.ts: openDatabase(env)",
     "durable-objects/tenant-gate.ts: openDatabase(this.env)",
-    "src/services.ts: openDatabase(env)",
+    "src/isolate.ts: openDatabase(env)",
     "src/sweep.ts: openDatabase(env)",
   ]);
   expect(found(/((?:\.|["'])DB(?:_[A-Z]+)?\b)/g)).toEqual([]);

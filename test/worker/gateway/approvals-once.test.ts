@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { send as ask } from "../api/door.ts";
 import { jump, watchDepartures } from "../failures/support.ts";
 import { failingEnv } from "../support/failing.ts";
 import { call } from "../support/tenant.ts";
@@ -116,6 +117,42 @@ describe("attack 76: an approval lets one call through, whatever happens in betw
     expect(again.body.error.code).toBe("APPROVAL_REQUIRED");
     expect(again.body.approval_id).not.toBe(id);
     expect(upstream.count()).toBe(0);
+  });
+
+  it("attack 76: given back late, it is not freed of the same call that has claimed it again", async () => {
+    const scene = await openScene(REFUNDS);
+    await scene.approved();
+    const slow = isolateOf(scene);
+    const stalled: (() => Promise<unknown>)[] = [];
+    let second: string | null = null;
+    let isRemoved = false;
+    slow.faults.object = async (called, pass) => {
+      if (called === "SCOPED_TOKEN.charge" && second === null) {
+        second = await scene.policy({ ...REFUNDS, approvals: 2 });
+        // The token's object has seen the change by another call: this one is decided anew.
+        expect((await scene.send(FREE, {})).status).toBe(200);
+      }
+      if (called === "APPROVAL_DESK.release") {
+        stalled.push(pass);
+        throw DOWN;
+      }
+      if (called === "APPROVAL_DESK.decided" && !isRemoved) {
+        isRemoved = true;
+        // While people are asked by both, one goes again: what was claimed first is needed once more.
+        const { headers } = scene.person;
+        expect((await ask("DELETE", `/v1/policies/${second}`, { headers })).status).toBe(204);
+        throw DOWN;
+      }
+      return pass();
+    };
+    const headers = { ...REFUND.headers, "x-valetkey-prefer": "wait=2" };
+    await slow.send("/v1/refunds", { ...REFUND, headers });
+    expect(stalled.length).toBeGreaterThan(0);
+    for (const release of stalled) await release();
+    await scene.send();
+    await scene.send();
+    // One is the call that no policy asks about.
+    expect(upstream.count() - 1).toBeLessThanOrEqual(1);
   });
 });
 

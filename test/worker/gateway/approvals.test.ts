@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { send as ask } from "../api/door.ts";
+import { bindings, send as ask } from "../api/door.ts";
 import { countingEnv } from "../support/counting.ts";
 import { ProofKey } from "../support/dpop.ts";
 import { signedIn } from "../support/signed-in.ts";
@@ -287,6 +287,26 @@ describe("what a caller prefers", () => {
     const other = await scene.send("/v1/refunds/2", preferring("wait=1"));
     expect(other.body).toMatchObject({ error: { code: "APPROVAL_REQUIRED" } });
     expect(other.headers.get("x-valetkey-preference-applied")).toBe("wait=1");
+  });
+
+  it("attack 89: wait: where 100 calls of its agent are held already it is told so, and nobody else is", async () => {
+    const scene = await openScene();
+    const { body } = await scene.send();
+    const { tenantId } = scene.tenant;
+    const desk = bindings.APPROVAL_DESK.get(bindings.APPROVAL_DESK.idFromName(tenantId));
+    const held = Array.from({ length: 100 }, () => desk.decided(body.approval_id, "answered", 60_000));
+    const refused = await scene.send("/v1/refunds", preferring("wait=20"));
+    expect([refused.status, refused.body.error.code]).toEqual([429, "RATE_LIMITED"]);
+    expect(refused.body.detail).toBe("This agent has 100 calls and requests waiting for people already.");
+    expect(refused.headers.get("retry-after")).toBe("30");
+    const denied = (await scene.events()).filter(({ event_type: type }) => type === "connection.denied");
+    expect(denied.map(({ context }) => context)).toContainEqual(
+      expect.objectContaining({ reason: "RATE_LIMITED", approval_id: body.approval_id }),
+    );
+    expect((await scene.send()).body).toMatchObject({ error: { code: "APPROVAL_REQUIRED" } });
+    await scene.approve(body.approval_id);
+    await Promise.all(held);
+    expect((await scene.send("/v1/refunds", preferring("wait=20"))).status).toBe(200);
   });
 
   it("attack 79: what changed while a call was held is what it is decided on", async () => {

@@ -4,7 +4,7 @@ import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Problem } from "../../../src/base/problem.ts";
 import { objectIdFor } from "../../../src/base/object-ids.ts";
 import type { TokenId } from "../../../src/base/ids.ts";
-import { createGateway } from "../../../src/services.ts";
+import { createGateway } from "../../../src/call-path.ts";
 import { send } from "../api/door.ts";
 import { ProofKey } from "../support/dpop.ts";
 import { type Arrived, call, createTenant, ORIGIN, type Tenant } from "../support/tenant.ts";
@@ -246,6 +246,22 @@ describe("on the control plane", () => {
     expect((await ask(token, proof)).status).toBe(200);
     await kill(tokenId);
     expect((await ask(token, proof)).status).toBe(401);
+  });
+
+  test("attack 58: a proof that was used is no proof for a write that comes again, and a fresh one is", async () => {
+    const token = await bound({ scopes: ["secrets:write:test/*"] });
+    const path = "/v1/secrets/test/AGAIN";
+    const store = (proof: string) =>
+      send("PUT", path, {
+        headers: { authorization: `DPoP ${token}`, dpop: proof, "idempotency-key": "stored-once" },
+        body: { value: "a value of the agent's own" },
+      });
+    const proof = await key.proof("PUT", DOOR + path, token);
+    expect((await store(proof)).status).toBe(201);
+    expect((await store(proof)).headers.get("www-authenticate")).toBe(REFUSED.challenge);
+    const other = await key.proof("PUT", DOOR + path, token);
+    expect((await store(other)).headers.get("idempotency-replayed")).toBe("true");
+    expect((await store(other)).headers.get("www-authenticate")).toBe(REFUSED.challenge);
   });
 
   test("other credentials do not come by `DPoP`", async () => {

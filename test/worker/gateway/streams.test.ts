@@ -7,7 +7,8 @@ import { endedBy, OpenStream, type StreamParts } from "../../../src/gateway/open
 import { proxy } from "../../../src/gateway/proxy.ts";
 import type { TenantId, TokenId } from "../../../src/base/ids.ts";
 import { type GateLease, LEASE_MS, Leases } from "../../../src/identity/leases.ts";
-import { createGateway, hostsOf } from "../../../src/services.ts";
+import { createGateway } from "../../../src/call-path.ts";
+import { hostsOf } from "../../../src/isolate.ts";
 import type { Grant } from "../../../src/tokens/grant.ts";
 import { CALLER_IP, createTenant, isolate, ORIGIN, type Tenant } from "../support/tenant.ts";
 

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { ageDays, keyWarnings } from "../../../src/identity/key-age.ts";
 import { agentKeys, agents } from "../../../src/identity/tables.ts";
 import { db, leaseOf, newTenant, send } from "../api/door.ts";
+import { signedIn } from "../support/signed-in.ts";
 
 const DAY = 86_400_000;
 
@@ -98,10 +99,8 @@ describe("an agent's trust tier", () => {
     expect((await newAgent()).trust_tier).toBe("standard");
     const { id, trust_tier } = await newAgent({ trust_tier: "untrusted" });
     expect(trust_tier).toBe("untrusted");
-    const raised = await send("PATCH", `/v1/agents/${id}`, {
-      credential: tenant.admin,
-      body: { trust_tier: "trusted" },
-    });
+    const { headers } = await signedIn(tenant.tenantId, "admin");
+    const raised = await send("PATCH", `/v1/agents/${id}`, { headers, body: { trust_tier: "trusted" } });
     expect(raised.body.trust_tier).toBe("trusted");
     expect((await shown(id)).trust_tier).toBe("trusted");
     const unknown = await send("POST", "/v1/agents", {
@@ -117,8 +116,10 @@ describe("an agent's trust tier", () => {
     ["untrusted", "trusted", "good"],
     ["standard", "standard", "good"],
   ])("from %s to %s, tokens issued before are %s", async (from, to, told) => {
-    const { id } = await newAgent({ trust_tier: from });
-    await send("PATCH", `/v1/agents/${id}`, { credential: tenant.admin, body: { trust_tier: to } });
+    const { headers } = await signedIn(tenant.tenantId, "admin");
+    const made = await send("POST", "/v1/agents", { headers, body: { name: "a", trust_tier: from } });
+    const { id } = made.body;
+    await send("PATCH", `/v1/agents/${id}`, { headers, body: { trust_tier: to } });
     const { watermarks } = await leaseOf(tenant.tenantId);
     expect(`agent:${id}` in watermarks ? "refused" : "good").toBe(told);
     const [row] = await db.select().from(agents).where(eq(agents.id, id));

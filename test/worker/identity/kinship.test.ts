@@ -110,6 +110,16 @@ describe("attack 74: a second person", () => {
     expect(await approvedBy(person, admin)).toEqual([200, undefined]);
   });
 
+  test("attack 74: is not one whose role the asker raised, whoever raises it once more", async () => {
+    const [puppet, second] = await Promise.all([settledViewer(), settledViewer()]);
+    await patchRole(admin, puppet, "admin");
+    await patchRole(puppet, second, "admin");
+    await patchRole(second, puppet, "viewer");
+    await patchRole(second, puppet, "admin");
+    expect(await approvedBy(puppet, admin)).toEqual(DENIED);
+    expect(await approvedBy(await settled("admin"), puppet)).toEqual([200, undefined]);
+  });
+
   test("two whom the same script invited, before anybody was here, are two", async () => {
     const script = await scriptId();
     const [one, two] = await Promise.all([
@@ -163,6 +173,82 @@ describe("attack 96: a credential for scripts", () => {
     expect((await ask(person)).status).toBe(201);
   });
 
+  test("attack 96: nor raises it, and has it raised once more by whom that one raised", async () => {
+    const [person, second] = await Promise.all([settledViewer(), settledViewer()]);
+    await patchRole(null, person, "admin");
+    await patchRole(person, second, "admin");
+    await patchRole(second, person, "viewer");
+    await patchRole(second, person, "admin");
+    expect(told(await ask(person))).toEqual(DENIED);
+    expect(told(await ask(second))).toEqual(DENIED);
+  });
+
+  test("attack 96: nor removes or lowers those who could notice, by itself or by whom it let in", async () => {
+    const fresh = await newTenant();
+    const { id } = (await send("GET", "/v1/me", { credential: fresh.admin })).body;
+    const [first, second, person] = [
+      await signedIn(fresh.tenantId, "admin"),
+      await signedIn(fresh.tenantId, "admin"),
+      await signedIn(fresh.tenantId, "admin"),
+    ];
+    for (const { memberId } of [first, second]) await set(memberId, { joinedAt: LONG_AGO });
+    await set(person.memberId, { invitedBy: id, invitedAt: Date.now() });
+    const raised = await signedIn(fresh.tenantId, "viewer");
+    await set(raised.memberId, { joinedAt: LONG_AGO - 1 });
+    const { memberId } = raised;
+    await send("PATCH", `/v1/members/${memberId}`, { credential: fresh.admin, body: { role: "admin" } });
+    const remove = (who: SignedIn, as: object, method = "DELETE") =>
+      send(method, `/v1/members/${who.memberId}`, {
+        ...as,
+        ...(method === "PATCH" ? { body: { role: "editor" } } : {}),
+      });
+    const script = { credential: fresh.admin };
+    const both = await Promise.all([remove(first, script), remove(second, script)]);
+    expect(both.map(({ status }) => status).toSorted()).toEqual([204, 409]);
+    const left = both[0]?.status === 409 ? first : second;
+    for (const as of [script, { headers: person.headers }]) {
+      expect(told(await remove(left, as))).toEqual([409, "CONFLICT"]);
+      expect(told(await remove(left, as, "PATCH"))).toEqual([409, "CONFLICT"]);
+    }
+    expect((await remove(person, script)).status).toBe(204);
+    const successor = await signedIn(fresh.tenantId, "admin");
+    expect((await remove(left, { headers: left.headers })).status).toBe(204);
+    expect((await send("GET", "/v1/members", { headers: successor.headers })).status).toBe(200);
+  });
+
+  test("attack 96: nor does away with a policy that stops calls, by a person whom it let in", async () => {
+    const person = await invitedBy(await scriptId());
+    const made = await send("POST", "/v1/policies", {
+      ...{ headers: admin.headers, body: { name: crypto.randomUUID(), effect: "require_approval" } },
+    });
+    const path = `/v1/policies/${made.body.id}`;
+    const { headers } = person;
+    expect(told(await send("PATCH", path, { headers, body: { enabled: false } }))).toEqual(DENIED);
+    expect(told(await send("DELETE", path, { headers }))).toEqual(DENIED);
+    const stricter = await send("PATCH", path, { headers, body: { effect: "deny" } });
+    expect(stricter.status).toBe(200);
+    expect((await send("DELETE", path, { headers: admin.headers })).status).toBe(204);
+  });
+
+  test("attack 96: nor trusts an agent more, to have nobody asked, nor by a person whom it let in", async () => {
+    const person = await invitedBy(await scriptId());
+    const { body: agent } = await send("POST", "/v1/agents", {
+      ...{ credential: tenant.admin, body: { name: "an agent", trust_tier: "untrusted" } },
+    });
+    const path = `/v1/agents/${agent.id}`;
+    for (const as of [{ credential: tenant.admin }, { headers: person.headers }]) {
+      for (const trust_tier of ["standard", "trusted"]) {
+        expect(told(await send("PATCH", path, { ...as, body: { trust_tier } }))).toEqual(DENIED);
+      }
+      const made = { ...as, body: { name: "another", trust_tier: "trusted" } };
+      expect(told(await send("POST", "/v1/agents", made))).toEqual(DENIED);
+      const renamed = { ...as, body: { description: "x", trust_tier: "untrusted" } };
+      expect((await send("PATCH", path, renamed)).status).toBe(200);
+    }
+    const raised = { headers: admin.headers, body: { trust_tier: "trusted" } };
+    expect((await send("PATCH", path, raised)).status).toBe(200);
+  });
+
   test("attack 96: nor through whom that one invites or enrols", async () => {
     const first = await invitedBy(await scriptId());
     const second = await invitedBy(first.memberId);
@@ -193,7 +279,8 @@ describe("attack 96: a credential for scripts", () => {
       const answer = await send(method, `/v1/members/${last.memberId}`, { credential: fresh.admin, body });
       expect(told(answer)).toEqual([409, "CONFLICT"]);
     }
-    await signedIn(fresh.tenantId, "admin");
+    const other = await signedIn(fresh.tenantId, "admin");
+    await set(other.memberId, { joinedAt: LONG_AGO });
     const path = `/v1/members/${last.memberId}`;
     expect((await send("DELETE", path, { credential: fresh.admin })).status).toBe(204);
   });

@@ -205,7 +205,7 @@ describe("a tenant's jurisdiction", () => {
     } as never);
     await services.tokens.get(tenantId, null, grant.tokenId);
     expect(await services.members.authenticate(adminToken.reveal())).toMatchObject({ tenantId });
-    expect(await services.agents.authenticate(apiKey.reveal())).toMatchObject({ tenantId });
+    expect(await services.agents.keys.authenticate(apiKey.reveal())).toMatchObject({ tenantId });
     await settled();
     expect(asked().plain).toBe(0);
     expect(asked().eu).toBeGreaterThan(10);

@@ -1,21 +1,22 @@
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import worker from "../../../src/index.ts";
 import { bindings, countRows, newTenant, send } from "../api/door.ts";
 import { signedIn } from "../support/signed-in.ts";
 
 const OPERATOR = "vko_a-test-operator-credential-0000000000000000";
 const withOperator: Env = { ...bindings, OPERATOR_CREDENTIAL: OPERATOR };
+const withEurope: Env = { ...withOperator, DB_EU: bindings.DB };
 
 /** Through the door of a deployment that has an operator. */
-async function ask(path: string, credential: string | null, body?: object) {
+async function ask(path: string, credential: string | null, body?: object, deployment = withOperator) {
   const context = createExecutionContext();
   const request = new Request(`http://localhost${path}`, {
-    method: "POST",
+    method: path === "/v1/tenant" ? "GET" : "POST",
     headers: credential === null ? {} : { authorization: `Bearer ${credential}` },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
-  const response = await worker.fetch(request as never, withOperator, context);
+  const response = await worker.fetch(request as never, deployment, context);
   const answer = { status: response.status, body: JSON.parse(await response.text()) };
   await waitOnExecutionContext(context);
   return answer;
@@ -36,6 +37,19 @@ describe("tenants of one deployment", () => {
     expect(me.body).toMatchObject({ tenant_id: id, role: "admin", script: true });
     expect(Date.parse(me.body.rotate_by)).toBeLessThanOrEqual(Date.now() + 24 * 3_600_000);
     expect((await send("GET", "/v1/tenant", { credential: admin.admin_token })).body.name).toBe("Beta");
+  });
+
+  test("an admin is told where the tenant's data stay", async () => {
+    // Workerd by itself keeps nothing in a jurisdiction, and development is told.
+    const told = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    for (const jurisdiction of [null, "eu"]) {
+      const made = await ask("/v1/tenants", OPERATOR, { name: "Beta", jurisdiction }, withEurope);
+      const credential = made.body.bootstrap_credential;
+      const { body } = await ask("/v1/tenants/bootstrap", credential, undefined, withEurope);
+      const tenant = await ask("/v1/tenant", body.admin_token, undefined, withEurope);
+      expect(tenant).toMatchObject({ status: 200, body: { id: made.body.id, jurisdiction } });
+    }
+    told.mockRestore();
   });
 
   test("the operator's credential sees and does nothing else", async () => {

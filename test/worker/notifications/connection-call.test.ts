@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, beforeEach, expect, type MockInstance, test, vi } from "vitest";
 import { newId } from "../../../src/base/ids.ts";
 import type { Receipt } from "../../../src/notifications/sender.ts";
-import { createNotifier } from "../../../src/services.ts";
+import { createNotifier } from "../../../src/notifier.ts";
 import { newTenant, send } from "../api/door.ts";
 import { failingEnv, type FailingEnv, never } from "../support/failing.ts";
 

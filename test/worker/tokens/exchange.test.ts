@@ -172,6 +172,34 @@ describe("a workload without a stored secret", () => {
     expect(await denials()).toHaveLength(2);
   });
 
+  test("a policy that denies the request is named in the agent's trail, and no two are told as one", async () => {
+    const policed = await openTrusting();
+    await policed.trust();
+    const ids: string[] = [];
+    for (const tool of ["a", "b"]) {
+      const body = { name: `no ${tool}`, effect: "deny", on: "tokens", condition: `asked.tool == "${tool}"` };
+      const made = await send("POST", "/v1/policies", { credential: policed.tenant.admin, body });
+      expect(made.status, JSON.stringify(made.body)).toBe(201);
+      ids.push(made.body.id);
+    }
+    vi.useFakeTimers({ now: Date.UTC(2026, 10, 22, 12, 0, 10), toFake: ["Date"] });
+    const subject = await policed.issuer.token();
+    for (const tool of ["a", "b", "a"]) {
+      expect((await policed.exchange(subject, { tool })).body.code).toBe("POLICY_DENIED");
+    }
+    const told = async () =>
+      (await eventsOf(policed, "token.denied")).map(({ context }) => [
+        ...[context["reason"], context["policy_id"], context["policy_name"], context["policy_version"]],
+      ]);
+    await expect.poll(async () => (await told()).length).toBe(2);
+    expect(await told()).toEqual(
+      expect.arrayContaining([
+        ["POLICY_DENIED", ids[0], "no a", 1],
+        ["POLICY_DENIED", ids[1], "no b", 1],
+      ]),
+    );
+  });
+
   test("an agent that is disabled, deleted, frozen or elsewhere gives nothing away", async () => {
     const codeOf = async (trusting: Trusting) => {
       const answer = await trusting.exchange(await trusting.issuer.token());

@@ -2,7 +2,8 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { StoredEvent } from "../../../src/audit/event.ts";
-import { newId } from "../../../src/base/ids.ts";
+import type { DeniedBy } from "../../../src/base/denied-by.ts";
+import { newId, type PolicyId } from "../../../src/base/ids.ts";
 import type { ChargeRequest } from "../../../src/tokens/charge.ts";
 
 const bindings = env as Env;
@@ -38,8 +39,8 @@ function token() {
   return {
     object,
     charge: () => object().charge(request()),
-    deny: (reason: string, resource?: string) =>
-      object().deny(tokenId, tenantId, expiresAt, reason, draft(resource)),
+    deny: (reason: string, resource?: string, by?: DeniedBy) =>
+      object().deny(tokenId, tenantId, expiresAt, reason, draft(resource), by),
     async ledger(): Promise<StoredEvent[]> {
       const ledger = bindings.AUDIT_LEDGER.get(bindings.AUDIT_LEDGER.idFromName(tenantId));
       const { blocks } = await ledger.blocks({ from: 1, maxBlocks: 256 });
@@ -173,6 +174,49 @@ describe("repeated denials", () => {
     expect(counts.find(({ resource }) => resource === "c7")?.context["repeated"]).toBe(2);
     const total = counts.reduce((sum, { context }) => sum + Number(context["repeated"]), 0);
     expect(total + firsts.length).toBe(240);
+  });
+
+  it("by two policies, or two versions of one, are never counted as one's", async () => {
+    const { deny, ledger, flush } = token();
+    const by = (policyId: string, version: number): DeniedBy => ({
+      ...{ policy_id: policyId as PolicyId, policy_name: "a name", policy_version: version },
+      policy_cause: "matched",
+    });
+    for (const each of [by("pol_1", 1), by("pol_2", 1), by("pol_2", 1), by("pol_2", 2), by("pol_1", 1)]) {
+      await deny("POLICY_DENIED", "up", each);
+    }
+    await flush();
+    const told = (await ledger()).map(({ context: { policy_id, policy_version, repeated } }) => [
+      ...[policy_id, policy_version, repeated],
+    ]);
+    expect(told).toEqual([
+      ["pol_1", 1, undefined],
+      ["pol_2", 1, undefined],
+      ["pol_2", 2, undefined],
+      ["pol_1", 1, 1],
+      ["pol_2", 1, 1],
+    ]);
+  });
+
+  it("of too many rules to tell apart are counted as various, and laid to none of them", async () => {
+    const { deny, ledger, flush } = token();
+    for (let n = 0; n < 60; n++) await deny("PERMISSION_DENIED", "up", { constraint: `c${n}` });
+    await flush();
+    const count = (await ledger()).at(-1)?.context;
+    expect(count).toMatchObject({ reason: "PERMISSION_DENIED", repeated: 9, various: true });
+    expect(count?.["constraint"]).toBeUndefined();
+    for (let n = 0; n < 60; n++) await deny("PERMISSION_DENIED", "up", { constraint: `c${n}` });
+    vi.setSystemTime(Math.ceil(Date.now() / 60_000) * 60_000);
+    await deny("PERMISSION_DENIED", "up", { constraint: "later" });
+    await deny("PERMISSION_DENIED", "up", { constraint: "c1" });
+    await flush();
+    const contexts = (await ledger()).map(({ context }) => context);
+    expect(contexts.find(({ constraint }) => constraint === "later")).toMatchObject({
+      ...{ repeated_before: 10, various: true },
+    });
+    const next = contexts.find(({ repeated_before }) => repeated_before === 1);
+    expect(next).toMatchObject({ constraint: "c1" });
+    expect(next?.["various"]).toBeUndefined();
   });
 
   it("are told when the object closes", async () => {

@@ -7,7 +7,7 @@ import { newId } from "../../../src/base/ids.ts";
 import type { ChargeRequest } from "../../../src/tokens/charge.ts";
 import type { Grant } from "../../../src/tokens/grant.ts";
 import type { Tally } from "../../../src/tokens/permission.ts";
-import { createGateway } from "../../../src/services.ts";
+import { createGateway } from "../../../src/call-path.ts";
 import { mint } from "../support/children.ts";
 import { createTenant, type Tenant } from "../support/tenant.ts";
 

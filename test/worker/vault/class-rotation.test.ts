@@ -20,7 +20,9 @@ async function put(path: string, secret_type: string, over: object = {}): Promis
 
 async function newToken(scopes: readonly string[]): Promise<string> {
   const allowed_scopes = ["secrets:*:*", "connections:call:*"];
-  const agent = await as("admin", "POST", "/v1/agents", { name: "a", allowed_scopes, trust_tier: "trusted" });
+  const { headers } = await signedIn(tenant.tenantId, "admin");
+  const body = { name: "a", allowed_scopes, trust_tier: "trusted" };
+  const agent = await send("POST", "/v1/agents", { headers, body });
   const issued = await send("POST", "/v1/tokens", {
     credential: agent.body.api_key,
     body: { scopes, ttl: "1h" },

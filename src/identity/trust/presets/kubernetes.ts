@@ -5,7 +5,7 @@ export const SERVICE_ACCOUNT =
   /^system:serviceaccount:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?:[a-z0-9][a-z0-9.-]{0,252}$/;
 
 /** The audience of the token that every pod has without asking for one. */
-export const API_SERVER_AUDIENCE = {
+const API_SERVER_AUDIENCE = {
   form: /^(?:https:\/\/kubernetes\.default|api$|kubernetes$)/,
   why: "this is the audience of the token that every pod has; project one with an audience of its own",
 };
