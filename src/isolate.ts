@@ -13,7 +13,7 @@ import { IssuerKeys } from "./identity/oidc/jwks.ts";
 import { gateOf } from "./objects.ts";
 import { destinationRules } from "./own-host.ts";
 import { TokenMemory } from "./tokens/admission.ts";
-import { RefusalCounts } from "./tokens/oauth-refusals.ts";
+import { RefusalCounts } from "./tokens/refused-requests.ts";
 import { TokenSigner } from "./tokens/token.ts";
 import { embeddedKeyProvider } from "./vault/kms/embedded.ts";
 
@@ -33,7 +33,7 @@ export interface Isolate {
   readonly keys: ReturnType<typeof embeddedKeyProvider>;
   readonly issuerKeys: IssuerKeys;
   readonly issuers: IssuerMemory;
-  readonly refusedExchanges: RefusalCounts;
+  readonly refusedRequests: RefusalCounts;
 }
 
 const isolates = new WeakMap<Env, Isolate>();
@@ -58,7 +58,7 @@ export function isolateOf(env: Env, clock: Clock): Isolate {
     keys: embeddedKeyProvider(env.ROOT_KEYS ?? ""),
     issuerKeys: new IssuerKeys({ fetch: (url, init) => fetch(url, init), clock }),
     issuers: issuerMemory(),
-    refusedExchanges: new RefusalCounts(),
+    refusedRequests: new RefusalCounts(),
   };
   isolates.set(env, isolate);
   return isolate;

@@ -37,7 +37,7 @@ import { PolicyTrials } from "./policies/policy-trials.ts";
 import { ChildTokens } from "./tokens/child-tokens.ts";
 import { ControlPlaneUses } from "./tokens/control-plane-uses.ts";
 import { Exchange } from "./tokens/oauth-exchange.ts";
-import { RefusedExchanges } from "./tokens/oauth-refusals.ts";
+import { RefusedRequests } from "./tokens/refused-requests.ts";
 import { type TokenClaims } from "./tokens/token.ts";
 import { Tokens } from "./tokens/tokens.ts";
 import { AnswerSeal } from "./vault/answer-seal.ts";
@@ -69,6 +69,7 @@ export interface Services extends People, PermissionServices {
   readonly policyTrials: PolicyTrials;
   readonly proofs: Proofs;
   readonly rateLimits: RateLimits;
+  readonly refusedRequests: RefusedRequests;
   readonly revealGrants: RevealGrants;
   readonly tenantCreation: TenantCreation;
   readonly tenants: Tenants;
@@ -122,6 +123,10 @@ export function createServices(
     verification,
     onEvents: (tenantId) => waitUntil(flush(tenantId)),
   });
+  const refusedRequests = new RefusedRequests({
+    ...{ db, clock, flush, waitUntil },
+    counts: isolate.refusedRequests,
+  });
   const tokenUses = new ControlPlaneUses({ admission, leases, proofs, waitUntil });
   return {
     ...createPermissions({
@@ -152,10 +157,7 @@ export function createServices(
     exchange: new Exchange({
       ...{ tokens, origin, clock },
       workloads: new Workloads({ db, verification }),
-      refused: new RefusedExchanges({
-        ...{ db, clock, flush, waitUntil },
-        counts: isolate.refusedExchanges,
-      }),
+      refused: refusedRequests,
     }),
     idempotencyKeys: new IdempotencyKeys({ ...{ db, clock, pepper }, seal: new AnswerSeal(pepper) }),
     members: new Members({
@@ -174,6 +176,7 @@ export function createServices(
     }),
     proofs,
     ...people,
+    refusedRequests,
     revealGrants: new RevealGrants({
       ...{ db, clock, vault, audit },
       mayBeOne: (tenantId, one, other) => people.kinship.mayBeOne(tenantId, one, other),

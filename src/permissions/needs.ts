@@ -5,7 +5,7 @@ import type { ReachedNow } from "../approvals/read-reach.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { Agent } from "../identity/agent-rows.ts";
 import { approvalNeed } from "../identity/approval-need.ts";
-import type { PolicySet, PolicyVerdict } from "../policies/verdict.ts";
+import { policyBy, type PolicySet, type PolicyVerdict } from "../policies/verdict.ts";
 import type { TokenAsker } from "../tokens/issue-terms.ts";
 import type { Action } from "./action.ts";
 import type { Need } from "./need.ts";
@@ -87,6 +87,7 @@ function denied({ policy, cause }: Extract<PolicyVerdict, { kind: "deny" }>): Pr
     "POLICY_DENIED",
     `The policy "${policy.name}" denies this request for a permission.${how}`,
     {
+      by: policyBy(policy, cause),
       why: policy.message ?? "Ask for something else, or have an admin look at the policy.",
     },
   );

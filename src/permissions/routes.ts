@@ -42,8 +42,16 @@ export const permissionEndpoints = [
     responses: { 200: permissionSchema, 201: permissionSchema, 202: permissionSchema },
     errors: ["NOT_FOUND", "SCOPE_DENIED", "POLICY_DENIED", "PERMISSION_DENIED", "TENANT_FROZEN", "CONFLICT"],
     handler: async ({ caller, body, c }) => {
-      const { permissions, permissionStandings, proofs } = c.get("services");
-      const collected = await permissions.request(caller, body, await proofs.keyOf(c.req.raw));
+      const { permissions, permissionStandings, proofs, refusedRequests } = c.get("services");
+      const jkt = await proofs.keyOf(c.req.raw);
+      const asked = {
+        type: "permission.denied",
+        action: body.action,
+        asked_resource: body.resource,
+      } as const;
+      const collected = await refusedRequests.watch(caller, asked, () =>
+        permissions.request(caller, body, jkt),
+      );
       const standing = await standingOf(permissionStandings, collected);
       const status = collected.token !== null ? 201 : standing.status === "pending" ? 202 : 200;
       return c.json(render(standing, collected), status);

@@ -8,8 +8,8 @@ import { scopeSchema, withinBounds } from "../base/scope.ts";
 import type { Workload, Workloads } from "../identity/trust/workloads.ts";
 import type { Grant } from "./grant.ts";
 import { CHANGED_MEANWHILE } from "./insert-token.ts";
-import type { RefusedExchanges } from "./oauth-refusals.ts";
 import { type ExchangeRequest, SUBJECT_TOKEN_TYPES } from "./oauth-schemas.ts";
+import type { RefusedRequests } from "./refused-requests.ts";
 import type { TokenRequest } from "./schemas.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -24,14 +24,14 @@ type ClientInfo = RequestInfo & { readonly sharedAddress: boolean };
 export class Exchange {
   readonly #workloads: Pick<Workloads, "recognise">;
   readonly #tokens: Pick<Tokens, "issue">;
-  readonly #refused: RefusedExchanges;
+  readonly #refused: RefusedRequests;
   readonly #origin: string;
   readonly #clock: Clock;
 
   constructor(parts: {
     readonly workloads: Pick<Workloads, "recognise">;
     readonly tokens: Pick<Tokens, "issue">;
-    readonly refused: RefusedExchanges;
+    readonly refused: RefusedRequests;
     /** The gateway's own. */
     readonly origin: string;
     readonly clock: Clock;
@@ -143,7 +143,13 @@ export class Exchange {
   ): void {
     if (agent === null) return;
     const { tenantId, agentId } = agent;
-    this.#refused.note({ tenantId, agentId, reason, by, context, request });
+    this.#refused.note({
+      ...{ tenantId, agentId, reason, by, request },
+      // Who it was is what could not be told.
+      actor: "system",
+      type: "token.denied",
+      context: { grant: "token-exchange", ...context },
+    });
   }
 }
 

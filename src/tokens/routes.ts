@@ -45,9 +45,11 @@ export const tokenEndpoints = [
     responses: { 201: issuedTokenSchema, 202: heldRequestSchema },
     errors: ["SCOPE_DENIED", "CONFLICT", "POLICY_DENIED", "APPROVAL_DENIED"],
     handler: async ({ caller, body, c }) => {
-      const { tokens, proofs } = c.get("services");
+      const { tokens, proofs, refusedRequests } = c.get("services");
       const dpop_jkt = boundTo(body.dpop_jkt, await proofs.keyOf(c.req.raw));
-      const answer = await tokens.request(caller, { ...body, dpop_jkt });
+      const answer = await refusedRequests.watch(caller, { type: "token.denied", scopes: body.scopes }, () =>
+        tokens.request(caller, { ...body, dpop_jkt }),
+      );
       if (answer.kind === "held") {
         const { approvalId, approvalsNeeded, expiresAt, notBefore } = answer;
         const held = {

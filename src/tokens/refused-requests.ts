@@ -5,11 +5,13 @@ import type { DeniedBy } from "../base/denied-by.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Database } from "../base/database.ts";
 import { type AgentId, newId, type TenantId } from "../base/ids.ts";
+import { Problem } from "../base/problem.ts";
 import type { RequestInfo } from "../base/request.ts";
+import type { AgentCaller } from "../identity/caller.ts";
 
 const MINUTE_MS = 60_000;
 
-/** What an isolate has written down of refused exchanges: by agent, reason and rule, when, and how many came since. */
+/** What an isolate has written down of refused requests: by agent, reason and rule, when, and how many came since. */
 export class RefusalCounts {
   readonly #groups = new BoundedCache<string, { readonly minute: number; repeats: number }>(1_000);
 
@@ -26,9 +28,13 @@ export class RefusalCounts {
   }
 }
 
-export interface RefusedExchange {
+export interface RefusedRequest {
   readonly tenantId: TenantId;
   readonly agentId: AgentId;
+  /** `system` where it could not be told who it was. */
+  readonly actor: string;
+  /** Of a token or of a permission. */
+  readonly type: "token.denied" | "permission.denied";
   readonly reason: string;
   readonly by: DeniedBy | undefined;
   readonly context: Readonly<Record<string, unknown>>;
@@ -36,10 +42,11 @@ export interface RefusedExchange {
 }
 
 /**
- * Refused exchanges in their agent's ledger: anybody can cause one, so alike ones are one event per agent, reason, rule,
- * minute and isolate; the next says how many came before it.
+ * Refused requests for tokens and permissions in their agent's ledger. Of exchanges anybody can cause one, and an agent as
+ * many as it likes: alike ones are one event per agent, reason, rule, minute and isolate; the next says how many came
+ * before it.
  */
-export class RefusedExchanges {
+export class RefusedRequests {
   readonly #db: Database;
   readonly #counts: RefusalCounts;
   readonly #clock: Clock;
@@ -61,33 +68,48 @@ export class RefusedExchanges {
     this.#waitUntil = parts.waitUntil;
   }
 
+  /** `work`, which an agent asked for with its key: where it is forbidden, that is written down. */
+  async watch<T>(
+    { tenantId, agentId, actor, request }: AgentCaller,
+    { type, ...context }: Pick<RefusedRequest, "type"> & Readonly<Record<string, unknown>>,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof Problem && error.status === 403) {
+        const { code: reason, options } = error;
+        this.note({ tenantId, agentId, actor, type, reason, by: options.by, context, request });
+      }
+      throw error;
+    }
+  }
+
   /** The answer does not wait for it. */
-  note(refused: RefusedExchange): void {
+  note(refused: RefusedRequest): void {
     const now = this.#clock();
-    const { agentId, reason, by } = refused;
-    const repeats = this.#counts.next(`${agentId}\n${reason}\n${JSON.stringify(by)}`, now);
+    const { agentId, type, actor, reason, by } = refused;
+    const repeats = this.#counts.next([agentId, type, actor, reason, JSON.stringify(by)].join("\n"), now);
     if (repeats !== null) this.#waitUntil(this.#write(refused, repeats, now).catch(() => undefined));
   }
 
   async #write(
-    { tenantId, agentId, reason, by, context, request }: RefusedExchange,
+    { tenantId, agentId, actor, type, reason, by, context, request }: RefusedRequest,
     repeats: number,
     now: number,
   ) {
     const event = fitForOutbox({
       id: newId("event"),
-      event_type: "token.denied",
+      event_type: type,
       resource_type: "agent",
       resource: agentId,
-      // Who it was is what could not be told.
-      actor: "system",
+      actor,
       ip_address: request.ip,
       user_agent: request.userAgent,
       outcome: "denied",
       timestamp: new Date(now).toISOString(),
       context: {
         request_id: request.requestId,
-        grant: "token-exchange",
         reason,
         ...by,
         ...context,
