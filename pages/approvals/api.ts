@@ -29,18 +29,21 @@ export function now(): number {
 
 /** One call of the API, with the person's session. Throws Refusal. */
 export async function ask<Answer>(method: "GET" | "POST", path: string, body?: unknown): Promise<Answer> {
-  const answer = await fetch(path, {
+  const { answer, text } = await fetch(path, {
     method,
     credentials: "same-origin",
     headers: { accept: "application/json", "content-type": "application/json" },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  }).catch(() => {
-    throw new Refusal("The gateway cannot be reached.", null);
-  });
+  })
+    // The answer can break off in the middle, too.
+    .then(async (each) => ({ answer: each, text: await each.text() }))
+    .catch(() => {
+      throw new Refusal("The gateway cannot be reached.", null);
+    });
   const date = Date.parse(answer.headers.get("date") ?? "");
   // Whole seconds, and on the way for a while: less than that is no difference.
   if (Math.abs(date - Date.now()) > 2_000) skewMs = date - Date.now();
-  const told = parse(await answer.text());
+  const told = parse(text);
   if (answer.ok) return told as Answer;
   const { detail, why, error } = (told ?? {}) as {
     readonly detail?: string;
