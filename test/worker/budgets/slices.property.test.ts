@@ -297,4 +297,21 @@ describe("slices of a shared budget", () => {
     expect([...world.spent().values()]).toEqual([10, 10]);
     expect([...world.spent().keys()][1]).toBe(windowStart("minute", world.now));
   });
+
+  it("attack 63: a grant that comes after a later recall counts for nothing", () => {
+    const world = new World(10, false);
+    expect(world.call(0, 1, 9)).toBe("asked");
+    // The book has granted all of it; what it says is still on its way when the book wants it back.
+    world.deliver(0, false);
+    world.release(0);
+    const [grant, recall] = world.messages;
+    world.messages = [recall!, grant!];
+    while (world.messages.length > 0) world.deliver(0, false);
+    // Given back, it is another's; the first has to ask anew.
+    for (let n = 0; n < 10; n++) {
+      while (world.call(1, 1) === "asked") while (world.messages.length > 0) world.deliver(0, false);
+    }
+    expect(world.calls.length).toBe(10);
+    expect(world.call(0, 1)).toBe("asked");
+  });
 });
