@@ -30,9 +30,10 @@ interface Group {
 type Write = (denial: Denial, context: Readonly<Record<string, unknown>>, now: number) => string | null;
 
 /**
- * A flood of refusals costs one event per reason, rule, token, resource and minute. The count is told with the next one of
- * the group (`repeated_before`) or, where none follows, by an event of its own (`repeated` and `repeats_of`, the first's
- * id); `various` where it is not of that rule and resource alone. Lives in memory: an object that is evicted within the minute loses the count, never the first.
+ * A flood of refusals costs one event per reason, rule, token, resource and minute. The count is told with the next one
+ * of the group (`repeated_before`) or, where none follows, by an event of its own (`repeated` and `repeats_of`, the
+ * first's id); `various` where it is not of that rule and resource alone. Lives in memory: an object that is evicted
+ * within the minute loses the count, never the first.
  */
 export class RepeatedDenials {
   readonly #write: Write;

@@ -1,6 +1,7 @@
 import type { TenantId } from "../base/ids.ts";
 import { type Homes, objectIdFor } from "../base/object-ids.ts";
 import { Problem } from "../base/problem.ts";
+import { within } from "../base/within.ts";
 import type { AuditEvent } from "./event.ts";
 import type { AppendResult, BlockPage, BlockRange, Head, Ledger } from "./ledger.ts";
 import type { AuditFilters, EventPage, PageRequest } from "./query.ts";
@@ -78,16 +79,4 @@ export class AuditLog {
 
 function isOverloaded(error: unknown): boolean {
   return typeof error === "object" && error !== null && "overloaded" in error && error.overloaded === true;
-}
-
-async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer in time")), milliseconds);
-  });
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

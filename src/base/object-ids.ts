@@ -10,9 +10,9 @@ export interface Homes {
 const warned = new Set<Jurisdiction>();
 
 /**
- * The id of an object named by a tenant's or a token's id, or by what begins with one: it lives in its jurisdiction and nowhere else. Throws MISCONFIGURED
- * where the platform knows no jurisdictions (workerd by itself does not), but for `environment` "development", which is
- * told.
+ * The id of an object named by a tenant's or a token's id, or by what begins with one: it lives in its jurisdiction and
+ * nowhere else. Throws MISCONFIGURED where the platform knows no jurisdictions (workerd by itself does not), but for
+ * `environment` "development", which is told.
  */
 export function objectIdFor(homes: Homes, environment: string, name: string): DurableObjectId {
   const jurisdiction = jurisdictionOf(name);

@@ -70,8 +70,9 @@ export interface BodyInterest {
 
 /**
  * Puts the body to its draft: read whole where it is decided on, or the credential or a reference goes into it, else as
- * a stream. What was read is what is sent. Where the method matters it may not name another (attack 28): it is read for that, or watched as it goes where it is large and
- * its length announced. (Without a length, the platform would end what is broken off as if it were whole.)
+ * a stream. What was read is what is sent. Where the method matters it may not name another (attack 28): it is read for
+ * that, or watched as it goes where it is large and its length announced. (Without a length, the platform would end
+ * what is broken off as if it were whole.)
  */
 export async function takeBody(
   draft: Draft,

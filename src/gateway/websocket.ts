@@ -24,9 +24,9 @@ const CUTS: Readonly<Record<CutCode, readonly [code: number, reason: string]>> =
 };
 
 /**
- * Joins an agent to the upstream's WebSocket (`far`), message by message: what the upstream says is redacted, binary or text,
- * and so is its reason to close (attack 48); what the agent says passes as it is. Messages above 1 MiB end both sides.
- * `onEnd` is told once. The answer is the agent's side of the handshake.
+ * Joins an agent to the upstream's WebSocket (`far`), message by message: what the upstream says is redacted, binary or
+ * text, and so is its reason to close (attack 48); what the agent says passes as it is. Messages above 1 MiB end both
+ * sides. `onEnd` is told once. The answer is the agent's side of the handshake.
  *
  * A credential that is spread over several messages is not found, as it is not over several events of a stream.
  */

@@ -7,7 +7,8 @@ import { Redacted } from "../base/redacted.ts";
 
 /**
  * Agent keys begin with `vka_`, members' credentials with `vkm_`, their sessions' tokens with `vks_`, what makes a
- * tenant's first admin with `vkb_`, codes that enrol a person with `vke_`. A jurisdiction follows where the tenant has one, `vka_eu_…`: it says in which database to look, and only there.
+ * tenant's first admin with `vkb_`, codes that enrol a person with `vke_`. A jurisdiction follows where the tenant has
+ * one, `vka_eu_…`: it says in which database to look, and only there.
  */
 export type CredentialPrefix = "vka" | "vkm" | "vks" | "vkb" | "vke";
 

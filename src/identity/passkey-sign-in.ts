@@ -51,9 +51,9 @@ export class PasskeySignIns {
   }
 
   /**
-   * Signs a person in, always with a new session; the browser's own one of the same person ends. Whatever is wrong
-   * (no such passkey, a removed one, one of a removed member or of an identity provider's who is not signed in, another origin, an answer given before, a counter that
-   * went back) the answer is one: UNAUTHORIZED.
+   * Signs a person in, always with a new session; the browser's own one of the same person ends. Whatever is wrong (no
+   * such passkey, a removed one, one of a removed member or of an identity provider's who is not signed in, another
+   * origin, an answer given before, a counter that went back) the answer is one: UNAUTHORIZED.
    */
   async signIn(input: AssertionInput, cookies: string | null, request: RequestInfo): Promise<SignedIn> {
     const challenge = this.#challenges.read(cookies, "sign-in");

@@ -53,7 +53,8 @@ export class Passkeys {
   }
 
   /**
-   * Gives the caller one more. Throws CONFLICT where they have too many, VALIDATION_ERROR where the authenticator's answer does not verify.
+   * Gives the caller one more. Throws CONFLICT where they have too many, VALIDATION_ERROR where the authenticator's
+   * answer does not verify.
    */
   async add(
     caller: MemberCaller,

@@ -67,8 +67,9 @@ export class Permissions {
 
   /**
    * Asks for a permission, or for what became of the very same request: once people have agreed, it is answered with
-   * the token. `jkt`: the key that the token is bound to, whoever collects it; null: none. Throws NOT_FOUND for no action, SCOPE_DENIED where the agent may not call what the action calls, what
-   * `settlePermission` and `Needs` refuse, and CONFLICT where too many of the agent's wait.
+   * the token. `jkt`: the key that the token is bound to, whoever collects it; null: none. Throws NOT_FOUND for no
+   * action, SCOPE_DENIED where the agent may not call what the action calls, what `settlePermission` and `Needs`
+   * refuse, and CONFLICT where too many of the agent's wait.
    */
   async request(caller: AgentCaller, request: PermissionRequest, jkt: string | null): Promise<Collected> {
     const { db } = this.#parts;

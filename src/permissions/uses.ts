@@ -57,8 +57,8 @@ export class PermissionUses {
 
   /**
    * One use, charged and recorded before it is answered; how often the token was then used. Throws UNAUTHORIZED for a
-   * token that is not this permission's, or whose key is not proven, CONFLICT where the gateway's calls are its uses, and PERMISSION_DENIED where
-   * `details` do not meet its constraints.
+   * token that is not this permission's, or whose key is not proven, CONFLICT where the gateway's calls are its uses,
+   * and PERMISSION_DENIED where `details` do not meet its constraints.
    */
   async use(
     caller: AgentCaller,

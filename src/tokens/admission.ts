@@ -8,6 +8,7 @@ import type { DeniedBy } from "../base/denied-by.ts";
 import type { TokenId } from "../base/ids.ts";
 import { Problem } from "../base/problem.ts";
 import { SingleFlight } from "../base/single-flight.ts";
+import { within } from "../base/within.ts";
 import type { BudgetClaim } from "../budgets/claim.ts";
 import type { SpendableProof } from "../identity/dpop/presented.ts";
 import type {
@@ -251,16 +252,4 @@ export function unrecorded(): Problem {
     headers: { "retry-after": "2" },
     why: "Try again; the attempt may have cost one use.",
   });
-}
-
-async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer in time")), milliseconds);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -83,8 +83,9 @@ export class Tokens {
 
   /**
    * Issues a token within the agent's bounds, or holds the request where people have to answer first. Throws
-   * SCOPE_DENIED where the bounds do not cover what is asked for, and TENANT_FROZEN. The row is written only if the agent is, in that very statement, as it was when its bounds were read: a token never slips
-   * past an agent's being disabled or narrowed; else CONFLICT.
+   * SCOPE_DENIED where the bounds do not cover what is asked for, and TENANT_FROZEN. The row is written only if the
+   * agent is, in that very statement, as it was when its bounds were read: a token never slips past an agent's being
+   * disabled or narrowed; else CONFLICT.
    */
   async request(
     caller: TokenAsker,

@@ -90,9 +90,10 @@ const maybes = new WeakMap<Worth, Uint8Array>();
 let loaded: Worth | undefined;
 
 /**
- * Goes over a text 16 bytes at a time and tells, in order, of the places that have to be looked at: lead bytes of escapes
- * and wraps that may be worth undoing; and, if `wanted`, runs of 20 or more token characters with which a credential may
- * begin (`ALL_RUNS`: whatever they begin with), two dashes, and names that may be a token's. What it leaves out is none of these.
+ * Goes over a text 16 bytes at a time and tells, in order, of the places that have to be looked at: lead bytes of
+ * escapes and wraps that may be worth undoing; and, if `wanted`, runs of 20 or more token characters with which a
+ * credential may begin (`ALL_RUNS`: whatever they begin with), two dashes, and names that may be a token's. What it
+ * leaves out is none of these.
  */
 export class Sift {
   /** LEAD, RUN, DASHES, NAME, WRAP or WRAPS. */

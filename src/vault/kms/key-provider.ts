@@ -1,4 +1,5 @@
 import { Problem } from "../../base/problem.ts";
+import { within } from "../../base/within.ts";
 
 /** A data key under a tenant's key-encryption key. */
 export interface WrappedKey {
@@ -39,19 +40,13 @@ export function cannotOpen(cause?: unknown): Problem {
 
 /** Waits for a key provider at most 5 s. Throws its Problem, or UNAVAILABLE for every other failure. */
 export async function askKeys<T>(work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer in time")), DEADLINE_MS);
-  });
   try {
-    return await Promise.race([work, deadline]);
+    return await within(DEADLINE_MS, work);
   } catch (error) {
     if (error instanceof Problem) throw error;
     throw new Problem("UNAVAILABLE", "The key service did not answer. Try again in a few seconds.", {
       headers: { "retry-after": "5" },
       cause: error,
     });
-  } finally {
-    clearTimeout(timer);
   }
 }
